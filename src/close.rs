@@ -1,0 +1,179 @@
+//! How a connection ends (RFC 6455 §7): which codes exist, what a Close frame says, and who said it first.
+
+use alloc::{borrow::Cow, string::String};
+use core::{fmt, num::NonZeroU16};
+
+use crate::error::{Error, Violation};
+
+/// The most bytes that the reason of a Close frame may have: a control frame's 125 less the code's 2 (§5.5).
+pub const MAX_REASON_LEN: usize = 123;
+
+/// A status code that may be on the wire (§7.4): 1000 to 1003, 1007 to 1014, 3000 to 4999.
+///
+/// 1004, 1005, 1006, 1015 and the reserved ranges have no `CloseCode`: they cannot be sent, and a peer that sends one
+/// fails the connection with 1002.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CloseCode(NonZeroU16);
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
+        impl CloseCode { $($(#[$doc])* pub const $name: Self = Self(NonZeroU16::new($code).expect("not zero"));)* }
+
+        impl fmt::Debug for CloseCode {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self.get() {
+                    $($code => f.write_str(concat!(stringify!($code), " ", stringify!($name))),)*
+                    code => write!(f, "{code}"),
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The purpose of the connection is fulfilled.
+    NORMAL = 1000;
+    /// A server goes down, or a browser leaves the page.
+    GOING_AWAY = 1001;
+    /// The peer broke the protocol.
+    PROTOCOL_ERROR = 1002;
+    /// A kind of data that the endpoint cannot accept.
+    UNSUPPORTED_DATA = 1003;
+    /// Data that is not what its kind demands, such as text that is not UTF-8.
+    INVALID_PAYLOAD = 1007;
+    /// A message that breaks a policy: the code when no other fits.
+    POLICY_VIOLATION = 1008;
+    /// A message too big to process.
+    MESSAGE_TOO_BIG = 1009;
+    /// A client expected an extension that the server did not negotiate.
+    MANDATORY_EXTENSION = 1010;
+    /// Something unexpected kept the endpoint from fulfilling the request.
+    INTERNAL_ERROR = 1011;
+    /// The service restarts: reconnect after a while.
+    SERVICE_RESTART = 1012;
+    /// The service is overloaded: connect elsewhere, or later.
+    TRY_AGAIN_LATER = 1013;
+    /// A gateway got an invalid answer from the server behind it.
+    BAD_GATEWAY = 1014;
+}
+
+impl CloseCode {
+    /// The code, if it may be on the wire (§7.4.1, §7.4.2, and the IANA registry for 1012 to 1014).
+    #[must_use]
+    pub const fn new(code: u16) -> Option<Self> {
+        match code {
+            1000..=1003 | 1007..=1014 | 3000..=4999 => match NonZeroU16::new(code) {
+                Some(code) => Some(Self(code)),
+                None => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The number on the wire.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for CloseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The body of a Close frame (§5.5.1). A Close may also have none: that is `Option<CloseFrame>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloseFrame<'a> {
+    /// Why.
+    pub code: CloseCode,
+    /// For logs, not for people: at most [`MAX_REASON_LEN`] bytes.
+    pub reason: Cow<'a, str>,
+}
+
+impl<'a> CloseFrame<'a> {
+    /// A body of this code and reason.
+    pub fn new(code: CloseCode, reason: impl Into<Cow<'a, str>>) -> Self {
+        Self { code, reason: reason.into() }
+    }
+
+    /// The same, without the borrow.
+    #[must_use]
+    pub fn into_owned(self) -> CloseFrame<'static> {
+        CloseFrame { code: self.code, reason: Cow::Owned(self.reason.into_owned()) }
+    }
+
+    /// Reads the unmasked payload of a Close frame: none, or a code and a reason in UTF-8 (§5.5.1).
+    pub(crate) fn decode(payload: Cow<'a, [u8]>) -> Result<Option<Self>, Error> {
+        let code = match *payload {
+            [] => return Ok(None),
+            [_] => return Err(Violation::CloseBody.into()),
+            [high, low, ..] => CloseCode::new(u16::from_be_bytes([high, low])).ok_or(Violation::CloseCode)?,
+        };
+        let reason = match payload {
+            Cow::Borrowed(bytes) => core::str::from_utf8(&bytes[2..]).map(Cow::Borrowed).ok(),
+            Cow::Owned(mut bytes) => String::from_utf8(bytes.split_off(2)).map(Cow::Owned).ok(),
+        };
+        Ok(Some(Self { code, reason: reason.ok_or(Error::InvalidUtf8)? }))
+    }
+}
+
+/// A Close frame that was sent or received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloseStatus {
+    /// Its code; 1005 when it had no body (§7.1.5).
+    pub code: u16,
+    /// Its reason; empty when it had none.
+    pub reason: String,
+}
+
+impl CloseStatus {
+    pub(crate) fn of(frame: Option<&CloseFrame<'_>>) -> Self {
+        match frame {
+            Some(frame) => Self { code: frame.code.get(), reason: frame.reason.as_ref().into() },
+            None => Self { code: 1005, reason: String::new() },
+        }
+    }
+}
+
+/// Which side's Close came first, seen from here. When both crossed on the wire, each side says `Local`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Initiator {
+    /// This side sent its Close before it received one.
+    Local,
+    /// The peer's Close was received first.
+    Peer,
+}
+
+/// How a connection ended, or is ending: all that is known of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CloseInfo {
+    /// The Close that this side sent.
+    pub sent: Option<CloseStatus>,
+    /// The Close that the peer sent.
+    pub received: Option<CloseStatus>,
+    /// Whose Close came first; `None` when there was none.
+    pub initiator: Option<Initiator>,
+    /// Whether both sides exchanged their Close frames and nothing failed (§7.1.4).
+    pub clean: bool,
+    /// Whether the peer closed in the middle of a fragmented message.
+    pub incomplete_message: bool,
+    /// What failed. `None` for a clean end, and while the end is still open.
+    pub cause: Option<Error>,
+}
+
+impl CloseInfo {
+    /// The connection's close code (§7.1.5): the peer's, 1005 when its Close had none, 1006 when no Close came.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        self.received.as_ref().map_or(1006, |close| close.code)
+    }
+
+    /// The connection's close reason (§7.1.6): the peer's, or nothing.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        self.received.as_ref().map_or("", |close| &close.reason)
+    }
+}
