@@ -1,14 +1,26 @@
-//! The machine.
+//! The machine: one WebSocket connection after its opening handshake (RFC 6455 §5 to §7). Read this first.
+//!
+//! What it holds, and its view of time, are here; `receive.rs` turns bytes into events, `send.rs` messages into bytes,
+//! and `close.rs` is where it ends, whoever brings that about.
+
+mod close;
+mod receive;
+mod send;
+
+use alloc::boxed::Box;
+use core::time::Duration;
 
 use bytes::BytesMut;
 
 use crate::{
     close::CloseInfo,
-    close::{CloseCode, CloseFrame},
     config::Config,
-    error::{Error, SendError},
-    message::{Chunk, Event},
-    timer::Timestamp,
+    decode::Decoder,
+    encode::Keys,
+    error::Error,
+    frame::{MAX_CONTROL_LEN, Opcode},
+    message::{Assembly, Delivery, Event, Kind},
+    timer::{Due, Timers, Timestamp},
 };
 
 /// Where a connection stands in its life (RFC 6455 §4.1, §7).
@@ -16,77 +28,225 @@ use crate::{
 pub enum State {
     /// Data flows in both directions.
     Open,
-    /// This side sent its Close and waits for the peer's.
+    /// This side sent its Close and waits for the peer's; what still comes is delivered.
     Closing,
-    /// Both Closes were exchanged, or the connection failed.
+    /// Both sides closed, or the connection failed: nothing is received or sent any more.
     Closed,
 }
 
-/// What to do with the transport once `out` is written.
+/// What to do with the transport, once `out` is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// Keep reading and writing.
+    /// Go on reading and writing. Also a client after both Closes: the server closes first (§7.1.1).
     KeepOpen,
-    /// Shut down the writing half at once; go on reading, until EOF or a deadline.
+    /// Shut down the writing half at once, then read on until EOF or a deadline: a reset must not overtake our Close.
     ShutdownWrite,
-    /// Close it: nothing is left to wait for.
+    /// Close it: the peer did, or nothing is left to wait for.
     Close,
-    /// A deadline passed: write what it takes without waiting, then drop it.
+    /// A deadline passed: write what the transport takes without waiting, then drop it.
     Abort,
 }
 
-/// One connection after the opening handshake.
+/// One connection after the opening handshake: no I/O, no clock, no buffer, and at most 256 bytes.
+///
+/// Its methods are of four kinds:
+///
+/// - **bytes in**: [`receive`](Self::receive), in a loop, and [`receive_eof`](Self::receive_eof) at their end;
+/// - **commands**: [`send_text`](Self::send_text) and its siblings, [`ping`](Self::ping), [`close`](Self::close);
+/// - **time**: [`poll_timeout`](Self::poll_timeout) and [`handle_timeout`](Self::handle_timeout);
+/// - **questions**: [`transport`](Self::transport), [`state`](Self::state), [`close_info`](Self::close_info).
+///
+/// After any call of the first three kinds, and before acting on its error, write `out`; then do what `transport` says.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use sansock::{Config, Connection, Event};
+///
+/// let mut connection = Connection::server(&Config::default());
+/// let mut bytes = *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"; // from a socket
+/// let (mut input, mut out) = (&mut bytes[..], BytesMut::new());
+///
+/// while let Some(event) = connection.receive(&mut input, &mut out)? {
+///     if let Event::Text(text) = event {
+///         connection.send_text(&text, &mut out)?;
+///     }
+/// }
+/// assert_eq!(out, b"\x81\x05Hello"[..]); // to the socket
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
-pub struct Connection {}
+pub struct Connection {
+    /// Messages in one whole frame shorter than this may take the short way: 0 while anything is under way.
+    small_below: u8,
+    /// The same for sending, on a server.
+    plain_below: u8,
+    server: bool,
+    auto_pong: bool,
+    delivery: Delivery,
+    state: State,
+    transport: Transport,
+    /// The frame whose payload is arriving, and whether it has FIN.
+    frame: Option<(Opcode, bool)>,
+    /// Text went bad behind the piece that was delivered last: the next call fails.
+    spoiled: bool,
+    /// The kind of the fragmented message that is being sent.
+    sending: Option<Kind>,
+    discarded: u32,
+    decoder: Decoder,
+    assembly: Assembly,
+    max_message_len: u64,
+    max_frame_len: u64,
+    max_fragments: u64,
+    timers: Timers,
+    keys: Keys,
+    /// The control frame that is arriving in pieces.
+    control: Option<Box<Control>>,
+    /// The Ping that waits for room in `out`.
+    owed_pong: Option<Box<Control>>,
+    close: Option<Box<CloseInfo>>,
+}
 
-#[allow(missing_docs, clippy::all, clippy::pedantic, unused)]
+/// The payload of a control frame.
+#[derive(Debug)]
+struct Control {
+    bytes: [u8; MAX_CONTROL_LEN],
+    len: u8,
+}
+
 impl Connection {
+    /// A server's end of a connection whose opening handshake is done. Copies what it needs of `config`.
+    #[must_use]
     pub fn server(config: &Config) -> Self {
-        todo!()
+        Self::new(config, Keys::Server)
     }
+
+    /// A client's end. All masking keys follow from `seed`, so it must be fresh and unpredictable (§5.3, §10.3): 32
+    /// bytes of the operating system's entropy, as `seed()` gives them.
+    #[must_use]
     pub fn client(config: &Config, seed: [u8; 32]) -> Self {
-        todo!()
+        Self::new(config, Keys::Seed(seed))
     }
-    pub fn receive<'b>(&mut self, input: &mut &'b mut [u8], out: &mut BytesMut) -> Result<Option<Event<'b>>, Error> {
-        todo!()
+
+    fn new(config: &Config, keys: Keys) -> Self {
+        let mut connection = Self {
+            small_below: 0,
+            plain_below: 0,
+            server: matches!(keys, Keys::Server),
+            auto_pong: config.auto_pong,
+            delivery: config.delivery,
+            state: State::Open,
+            transport: Transport::KeepOpen,
+            frame: None,
+            spoiled: false,
+            sending: None,
+            discarded: 0,
+            decoder: Decoder::default(),
+            assembly: Assembly::default(),
+            max_message_len: config.max_message_len.get(),
+            max_frame_len: config.max_frame_len.get(),
+            max_fragments: config.max_fragments.get(),
+            timers: Timers::new(config),
+            keys,
+            control: None,
+            owed_pong: None,
+            close: None,
+        };
+        connection.settle();
+        connection
     }
-    pub fn receive_eof(&mut self) -> Result<(), Error> {
-        todo!()
-    }
-    pub fn send_text(&mut self, text: &str, out: &mut BytesMut) -> Result<(), SendError> {
-        todo!()
-    }
-    pub fn send_binary(&mut self, data: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
-        todo!()
-    }
-    pub fn send_chunk(&mut self, chunk: &Chunk<'_>, out: &mut BytesMut) -> Result<(), SendError> {
-        todo!()
-    }
-    pub fn ping(&mut self, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
-        todo!()
-    }
-    pub fn pong(&mut self, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
-        todo!()
-    }
-    pub fn close(&mut self, frame: Option<CloseFrame<'_>>, out: &mut BytesMut) -> Result<(), SendError> {
-        todo!()
-    }
-    pub fn fail(&mut self, code: CloseCode, reason: &str, out: &mut BytesMut) {
-        todo!()
-    }
+
+    /// When [`Connection::handle_timeout`] has to be called next: [`Timestamp::ZERO`] means at once, `None` not before
+    /// something else happens.
+    #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        todo!()
+        self.timers.poll()
     }
+
+    /// Tells the time: dates what happened since the last call, and does what is due, such as a keepalive Ping.
+    ///
+    /// Call it once at the start, after each batch of `receive`s or commands, and when
+    /// [`Connection::poll_timeout`] is due; any other call is harmless. `now` must not run backwards.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeepaliveTimeout`], [`Error::IdleTimeout`] or [`Error::CloseTimeout`], once;
+    /// [`Connection::transport`] is [`Transport::Abort`] then.
     pub fn handle_timeout(&mut self, now: Timestamp, out: &mut BytesMut) -> Result<(), Error> {
-        todo!()
+        self.write_owed_pong(out);
+        let verdict = match self.timers.handle(now) {
+            None => Ok(()),
+            Some(Due::Ping(payload)) => {
+                self.write(Opcode::Ping, true, &payload, out);
+                Ok(())
+            }
+            Some(Due::Fail(error)) => Err(self.fail_with(error, out)),
+            Some(Due::Abort) if self.state == State::Closing => Err(self.fail_with(Error::CloseTimeout, out)),
+            Some(Due::Abort) => {
+                self.transport = Transport::Abort;
+                self.timers.over();
+                Ok(())
+            }
+        };
+        self.settle();
+        verdict
     }
+
+    /// Where the connection stands.
+    #[must_use]
     pub fn state(&self) -> State {
-        todo!()
+        self.state
     }
+
+    /// What to do with the transport, once `out` is written.
+    #[must_use]
     pub fn transport(&self) -> Transport {
-        todo!()
+        self.transport
     }
+
+    /// How the connection ended or is ending; `None` while it is open.
+    #[must_use]
     pub fn close_info(&self) -> Option<&CloseInfo> {
-        todo!()
+        self.close.as_deref()
+    }
+
+    /// The round trip of the latest keepalive Ping that was answered: from the `now` at which it was written to the
+    /// `now` after its Pong.
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        self.timers.latency()
+    }
+
+    /// Decides anew which short ways are open; whatever changes what they depend on calls it.
+    fn settle(&mut self) {
+        let open = self.state == State::Open && self.owed_pong.is_none();
+        let between = self.frame.is_none() && !self.decoder.in_header() && self.assembly.is_idle();
+        let whole = self.delivery == Delivery::Messages && self.max_fragments > 0;
+        let longest = self.max_message_len.min(self.max_frame_len).min(MAX_CONTROL_LEN as u64) as u8;
+        self.small_below = if open && between && whole { longest + 1 } else { 0 };
+        self.plain_below = if open && self.server && self.sending.is_none() { MAX_CONTROL_LEN as u8 + 1 } else { 0 };
     }
 }
+
+impl Control {
+    fn new(payload: &[u8]) -> Self {
+        let mut control = Self { bytes: [0; MAX_CONTROL_LEN], len: 0 };
+        control.extend(payload);
+        control
+    }
+
+    /// The header, or the caller's check, keeps it within 125 bytes.
+    fn extend(&mut self, more: &[u8]) {
+        let len = usize::from(self.len);
+        self.bytes[len..len + more.len()].copy_from_slice(more);
+        self.len += more.len() as u8;
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+const _: () = assert!(size_of::<Connection>() <= 256);
+const _: () = assert!(size_of::<Event<'_>>() <= 40);
+const fn is_send_and_sync<T: Send + Sync + 'static>() {}
+const _: () = is_send_and_sync::<Connection>();

@@ -60,20 +60,20 @@ pub enum Violation {
 impl Error {
     /// The code of the Close frame that this failure sends; `None` when it sends none.
     #[must_use]
-    pub const fn close_code(&self) -> Option<CloseCode> {
+    pub const fn close_code(self) -> Option<CloseCode> {
         match self {
             Self::Protocol(_) => Some(CloseCode::PROTOCOL_ERROR),
             Self::InvalidUtf8 => Some(CloseCode::INVALID_PAYLOAD),
             Self::TooBig | Self::TooManyFragments => Some(CloseCode::MESSAGE_TOO_BIG),
             Self::KeepaliveTimeout => Some(CloseCode::INTERNAL_ERROR),
             Self::IdleTimeout => Some(CloseCode::GOING_AWAY),
-            Self::Failed(code) => Some(*code),
+            Self::Failed(code) => Some(code),
             Self::ConnectionLost | Self::CloseTimeout => None,
         }
     }
 
     /// What happened, in words short enough for the reason of a Close frame.
-    pub(crate) const fn reason(&self) -> &'static str {
+    pub(crate) const fn reason(self) -> &'static str {
         match self {
             Self::Protocol(violation) => violation.reason(),
             Self::InvalidUtf8 => "invalid UTF-8",

@@ -9,16 +9,24 @@ extern crate std;
 pub mod close;
 pub mod config;
 pub mod connection;
+mod decode;
+pub mod encode;
 pub mod error;
+pub mod frame;
+pub mod mask;
 pub mod message;
 pub mod timer;
+mod utf8;
 
+#[cfg(feature = "getrandom")]
+pub use encode::{NoEntropy, seed};
 #[cfg(feature = "std")]
 pub use timer::Clock;
 pub use {
     close::{CloseCode, CloseFrame, CloseInfo, CloseStatus, Initiator},
     config::{Config, Keepalive, Limit},
     connection::{Connection, State, Transport},
+    encode::{Masker, PreparedMessage},
     error::{Error, SendError, Violation},
     message::{Chunk, Data, Delivery, Event, Kind, Message},
     timer::Timestamp,

@@ -1,0 +1,222 @@
+//! Bytes in: frame by frame, and piece by piece within a frame (RFC 6455 §5.2, §5.4, §5.5).
+
+use alloc::{borrow::Cow, boxed::Box};
+
+use bytes::BytesMut;
+
+use super::{Connection, Control, State, Transport};
+use crate::{
+    close::CloseFrame,
+    decode,
+    error::Error,
+    frame::{MAX_CONTROL_LEN, Opcode, Rules},
+    message::{Delivery, Event, Place},
+    timer::news,
+    utf8,
+};
+
+/// While `out` holds less, each Ping is answered at once; beyond, only the latest is, later.
+const PONG_BACKLOG: usize = 16 << 10;
+
+impl Connection {
+    /// Takes bytes from the front of `input` until an event is complete: call it until it returns `None`, which means
+    /// that `input` is used up. Answers to Pings and Closes are appended to `out`.
+    ///
+    /// Events borrow `input`, where payloads are unmasked in place; the connection is free for an answer meanwhile.
+    /// After the peer's Close, or an error, `input` is discarded and the result is `None`.
+    ///
+    /// # Errors
+    ///
+    /// What the peer did wrong, once; the Close frame that says so is in `out`.
+    #[inline]
+    pub fn receive<'b>(&mut self, input: &mut &'b mut [u8], out: &mut BytesMut) -> Result<Option<Event<'b>>, Error> {
+        if let Some((is_text, payload)) = decode::small_message(self.server, self.small_below, input) {
+            self.timers.note(news::HEARD | news::ACTIVE);
+            if !is_text {
+                return Ok(Some(Event::Binary(Cow::Borrowed(payload))));
+            }
+            return match utf8::from_utf8(payload) {
+                Ok(text) => Ok(Some(Event::Text(Cow::Borrowed(text)))),
+                Err(utf8::Invalid) => Err(self.fail_receiving(Error::InvalidUtf8, input, out)),
+            };
+        }
+        self.receive_any(input, out)
+    }
+
+    /// Tells that the transport ended: no byte will come any more.
+    ///
+    /// # Errors
+    ///
+    /// None after a clean close. [`Error::ConnectionLost`] when the peer's Close is missing (§7.1.5: 1006), or the error
+    /// that ended the connection before.
+    pub fn receive_eof(&mut self) -> Result<(), Error> {
+        if self.state != State::Closed {
+            self.fail_with(Error::ConnectionLost, &mut BytesMut::new());
+        }
+        if self.transport != Transport::Abort {
+            self.transport = Transport::Close;
+        }
+        self.timers.over();
+        self.close.as_ref().and_then(|info| info.cause).map_or(Ok(()), Err)
+    }
+
+    /// Everything but the short way.
+    #[inline(never)]
+    fn receive_any<'b>(&mut self, input: &mut &'b mut [u8], out: &mut BytesMut) -> Result<Option<Event<'b>>, Error> {
+        self.write_owed_pong(out);
+        match self.step(input, out) {
+            Ok(event) => {
+                self.settle();
+                Ok(event)
+            }
+            Err(error) => Err(self.fail_receiving(error, input, out)),
+        }
+    }
+
+    #[cold]
+    fn fail_receiving(&mut self, error: Error, input: &mut &mut [u8], out: &mut BytesMut) -> Error {
+        self.fail_with(error, out);
+        self.discard(input);
+        error
+    }
+
+    /// Frame by frame and piece by piece, until there is an event or nothing is left.
+    fn step<'b>(&mut self, input: &mut &'b mut [u8], out: &mut BytesMut) -> Result<Option<Event<'b>>, Error> {
+        if self.state == State::Closed {
+            self.discard(input);
+            return Ok(None);
+        }
+        if self.spoiled {
+            return Err(Error::InvalidUtf8);
+        }
+        if !input.is_empty() {
+            self.timers.note(news::HEARD);
+        }
+        loop {
+            let (opcode, fin) = match self.frame {
+                Some(frame) => frame,
+                None => match self.decoder.header(&self.rules(), input)? {
+                    None => return Ok(None),
+                    Some(header) => {
+                        if !header.opcode.is_control() {
+                            self.assembly.begin(&header);
+                        }
+                        *self.frame.insert((header.opcode, header.fin))
+                    }
+                },
+            };
+            if input.is_empty() && self.decoder.remaining() > 0 {
+                return Ok(None);
+            }
+            let event = if opcode.is_control() {
+                let payload = self.decoder.payload(MAX_CONTROL_LEN, input);
+                self.receive_control(opcode, payload, out)?
+            } else {
+                let piece = self.decoder.payload(self.assembly.max_piece(), input);
+                self.receive_data(piece, fin)?
+            };
+            if event.is_some() {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// What the rules for the next header are.
+    fn rules(&self) -> Rules {
+        let (len, fragments) = self.assembly.announced();
+        Rules {
+            masked: self.server,
+            rsv1: false,
+            message_open: !self.assembly.is_idle(),
+            max_len: self.max_frame_len.min(self.max_message_len - len),
+            more_fragments: fragments < self.max_fragments,
+        }
+    }
+
+    /// A piece of a data frame.
+    fn receive_data<'b>(&mut self, piece: &'b mut [u8], fin: bool) -> Result<Option<Event<'b>>, Error> {
+        self.timers.note(news::ACTIVE);
+        let remaining = self.decoder.remaining();
+        let last = fin && remaining == 0;
+        if remaining == 0 {
+            self.frame = None;
+        }
+        match self.delivery {
+            Delivery::Messages => {
+                let announced = self.assembly.announced().0;
+                let room = if fin { remaining } else { self.max_message_len - announced + remaining };
+                self.assembly.collect(piece, Place { last, room })
+            }
+            Delivery::Chunks => match self.assembly.pass(piece, last) {
+                (event, Ok(())) => Ok(event),
+                (None, Err(error)) => Err(error),
+                // What is valid before the byte that fails is delivered first.
+                (event, Err(_)) => {
+                    self.spoiled = true;
+                    Ok(event)
+                }
+            },
+        }
+    }
+
+    /// A piece of a control frame; the event, when it is the last.
+    fn receive_control<'b>(
+        &mut self,
+        opcode: Opcode,
+        piece: &'b mut [u8],
+        out: &mut BytesMut,
+    ) -> Result<Option<Event<'b>>, Error> {
+        let complete = self.decoder.remaining() == 0;
+        if !complete || self.control.is_some() {
+            self.control.get_or_insert_with(|| Box::new(Control::new(&[]))).extend(piece);
+        }
+        if !complete {
+            return Ok(None);
+        }
+        self.frame = None;
+        let payload = match self.control.take() {
+            None => Cow::Borrowed(&*piece),
+            Some(control) => Cow::Owned(control.as_slice().into()),
+        };
+        match opcode {
+            Opcode::Ping => {
+                self.answer_ping(&payload, out);
+                Ok(Some(Event::Ping(payload)))
+            }
+            Opcode::Pong => {
+                self.timers.note_pong(&payload);
+                Ok(Some(Event::Pong(payload)))
+            }
+            _ => {
+                let frame = CloseFrame::decode(payload)?;
+                self.receive_close(frame.as_ref(), out);
+                Ok(Some(Event::Close(frame)))
+            }
+        }
+    }
+
+    /// §5.5.2: "an endpoint MUST send a Pong frame in response, unless it already received a Close frame". §5.5.3: it
+    /// "MAY elect to send a Pong frame for only the most recently processed Ping frame".
+    fn answer_ping(&mut self, payload: &[u8], out: &mut BytesMut) {
+        if !self.auto_pong {
+            return;
+        }
+        if out.len() < PONG_BACKLOG {
+            self.write(Opcode::Pong, true, payload, out);
+        } else if let Some(owed) = &mut self.owed_pong {
+            **owed = Control::new(payload);
+        } else {
+            self.owed_pong = Some(Box::new(Control::new(payload)));
+        }
+    }
+
+    /// The answer that waited for room goes before anything else, once there is some.
+    #[inline]
+    pub(super) fn write_owed_pong(&mut self, out: &mut BytesMut) {
+        if self.owed_pong.is_some() && out.len() < PONG_BACKLOG {
+            let payload = self.owed_pong.take().expect("a Pong is owed");
+            self.write(Opcode::Pong, true, payload.as_slice(), out);
+            self.settle();
+        }
+    }
+}

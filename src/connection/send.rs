@@ -1,0 +1,162 @@
+//! Commands in, bytes appended to `out`, which ends on a frame boundary after every call (RFC 6455 §5.2, §5.4, §5.6).
+
+use bytes::{Bytes, BytesMut};
+
+use super::{Connection, State};
+use crate::{
+    encode::{self, Masker, PreparedMessage},
+    error::SendError,
+    frame::{FrameHead, Header, MAX_CONTROL_LEN, Opcode},
+    message::{Chunk, Kind},
+    timer::news,
+};
+
+impl Connection {
+    /// Sends a text message in one frame (§5.6).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`], or [`SendError::MessageOpen`] inside a fragmented message.
+    #[inline]
+    pub fn send_text(&mut self, text: &str, out: &mut BytesMut) -> Result<(), SendError> {
+        self.send(Kind::Text, text.as_bytes(), out)
+    }
+
+    /// Sends a binary message in one frame (§5.6).
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send_text`].
+    #[inline]
+    pub fn send_binary(&mut self, data: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
+        self.send(Kind::Binary, data, out)
+    }
+
+    /// Sends a piece of a message as a frame of its own (§5.4): the first one opens the message, the one with `fin`
+    /// ends it. Pings, Pongs and a Close may go between, other messages not.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`], or [`SendError::MessageOpen`] when the open message is of the other kind.
+    pub fn send_chunk(&mut self, chunk: &Chunk<'_>, out: &mut BytesMut) -> Result<(), SendError> {
+        let opcode = self.next_fragment(chunk.data.kind(), chunk.fin)?;
+        self.write_owed_pong(out);
+        self.write(opcode, chunk.fin, chunk.data.as_bytes(), out);
+        self.settle();
+        Ok(())
+    }
+
+    /// Begins a frame whose payload of `len` bytes the caller writes itself, by `writev` or `sendfile`: its header, and
+    /// what masks the payload. With `fin` it ends its message, otherwise more pieces follow, as with
+    /// [`Connection::send_chunk`].
+    ///
+    /// Header and payload go behind all that `out` holds and before all that is appended later;
+    /// [`Outbox`](crate::Outbox) keeps that order. The length and the UTF-8 of the payload are the caller's word.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send_chunk`], and [`SendError::TooLong`] from 2⁶³ bytes on (§5.2).
+    pub fn send_header(&mut self, kind: Kind, len: u64, fin: bool) -> Result<(FrameHead, Masker), SendError> {
+        if len >> 63 != 0 {
+            return Err(SendError::TooLong);
+        }
+        let opcode = self.next_fragment(kind, fin)?;
+        let mask = self.keys.next();
+        self.settle();
+        Ok((Header { fin, rsv: 0, opcode, mask, len }.encode(), Masker::new(mask)))
+    }
+
+    /// Sends a message that was encoded once for many connections: a shared reference to its frame, which goes behind
+    /// all that `out` holds and before all that is appended later, as with [`Connection::send_header`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send_text`], and [`SendError::MustMask`] on a client.
+    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<Bytes, SendError> {
+        self.may_send_message()?;
+        if !self.server {
+            return Err(SendError::MustMask);
+        }
+        self.timers.note(news::ACTIVE);
+        Ok(message.frame())
+    }
+
+    /// Sends a Ping with a payload of at most 125 bytes (§5.5.2). Its answer is an [`Event::Pong`].
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] or [`SendError::TooLong`].
+    pub fn ping(&mut self, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
+        self.send_control(Opcode::Ping, payload, out)
+    }
+
+    /// Sends a Pong that nobody asked for, of at most 125 bytes (§5.5.3), or the answer to an [`Event::Ping`] when
+    /// [`auto_pong`](Config::auto_pong) is off. It never takes the place of an automatic answer.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] or [`SendError::TooLong`].
+    pub fn pong(&mut self, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
+        self.send_control(Opcode::Pong, payload, out)
+    }
+
+    #[inline]
+    fn send(&mut self, kind: Kind, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
+        if payload.len() >= usize::from(self.plain_below) {
+            return self.send_any(kind, payload, out);
+        }
+        // The short way: a small frame of a server. Reserved once, then appended to.
+        out.reserve(2 + payload.len());
+        out.extend_from_slice(&[0x80 | Opcode::of(kind) as u8, payload.len() as u8]);
+        out.extend_from_slice(payload);
+        self.timers.note(news::ACTIVE);
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn send_any(&mut self, kind: Kind, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
+        self.may_send_message()?;
+        self.write_owed_pong(out);
+        self.write(Opcode::of(kind), true, payload, out);
+        self.timers.note(news::ACTIVE);
+        Ok(())
+    }
+
+    fn send_control(&mut self, opcode: Opcode, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
+        if self.state != State::Open {
+            return Err(SendError::Closed);
+        }
+        if payload.len() > MAX_CONTROL_LEN {
+            return Err(SendError::TooLong);
+        }
+        self.write_owed_pong(out);
+        self.write(opcode, true, payload, out);
+        Ok(())
+    }
+
+    fn may_send_message(&self) -> Result<(), SendError> {
+        match self.state {
+            State::Open if self.sending.is_some() => Err(SendError::MessageOpen),
+            State::Open => Ok(()),
+            State::Closing | State::Closed => Err(SendError::Closed),
+        }
+    }
+
+    /// The opcode of the next frame of a fragmented message, which it opens, continues or ends (§5.4).
+    fn next_fragment(&mut self, kind: Kind, fin: bool) -> Result<Opcode, SendError> {
+        let opcode = match self.sending {
+            _ if self.state != State::Open => return Err(SendError::Closed),
+            Some(open) if open != kind => return Err(SendError::MessageOpen),
+            Some(_) => Opcode::Continuation,
+            None => Opcode::of(kind),
+        };
+        self.sending = (!fin).then_some(kind);
+        self.timers.note(news::ACTIVE);
+        Ok(opcode)
+    }
+
+    pub(super) fn write(&mut self, opcode: Opcode, fin: bool, payload: &[u8], out: &mut BytesMut) {
+        let header = Header { fin, rsv: 0, opcode, mask: self.keys.next(), len: payload.len() as u64 };
+        encode::append(&header, payload, out);
+    }
+}

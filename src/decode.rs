@@ -1,0 +1,104 @@
+//! Bytes to frames, however the bytes are cut (RFC 6455 §5.2): a header, then its payload piece by piece, unmasked in
+//! the caller's buffer. Keeps at most the 13 bytes of an unfinished header.
+
+use core::mem;
+
+use crate::{
+    error::Error,
+    frame::{Header, MAX_HEADER_LEN, Rules},
+    mask,
+};
+
+/// Where in the stream of frames the input stands.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Decoder {
+    head: [u8; MAX_HEADER_LEN],
+    head_len: u8,
+    /// The masking key, turned so that it fits the next byte of payload.
+    key: [u8; 4],
+    /// Bytes of payload that are still to come.
+    remaining: u64,
+}
+
+impl Decoder {
+    /// Takes a header from `input`; `None` when it is used up before the header is complete.
+    pub(crate) fn header(&mut self, rules: &Rules, input: &mut &mut [u8]) -> Result<Option<Header>, Error> {
+        let kept = usize::from(self.head_len);
+        let decoded = if kept == 0 {
+            Header::decode_under(Some(rules), input)?
+        } else {
+            // What an earlier input began, and as much of this one as a header can have.
+            let more = input.len().min(MAX_HEADER_LEN - kept);
+            self.head[kept..kept + more].copy_from_slice(&input[..more]);
+            Header::decode_under(Some(rules), &self.head[..kept + more])?
+        };
+        let Some((header, len)) = decoded else {
+            if kept == 0 {
+                self.head[..input.len()].copy_from_slice(input);
+            }
+            self.head_len += mem::take(input).len() as u8;
+            return Ok(None);
+        };
+        advance(input, len - kept);
+        self.head_len = 0;
+        self.key = header.mask.unwrap_or_default();
+        self.remaining = header.len;
+        Ok(Some(header))
+    }
+
+    /// Takes at most `max` bytes of the payload from `input` and unmasks them.
+    pub(crate) fn payload<'b>(&mut self, max: usize, input: &mut &'b mut [u8]) -> &'b mut [u8] {
+        let len = input.len().min(max).min(usize::try_from(self.remaining).unwrap_or(usize::MAX));
+        let piece = advance(input, len);
+        if self.key != [0; 4] {
+            mask::apply(self.key, 0, piece);
+            self.key.rotate_left(len % 4);
+        }
+        self.remaining -= len as u64;
+        piece
+    }
+
+    /// Bytes that the payload still lacks.
+    pub(crate) fn remaining(&self) -> u64 {
+        self.remaining
+    }
+
+    /// Whether a header has begun to arrive.
+    pub(crate) fn in_header(&self) -> bool {
+        self.head_len > 0
+    }
+}
+
+/// Splits `len` bytes off the front of `input`.
+#[inline]
+pub(crate) fn advance<'b>(input: &mut &'b mut [u8], len: usize) -> &'b mut [u8] {
+    let (front, rest) = mem::take(input).split_at_mut(len);
+    *input = rest;
+    front
+}
+
+/// The commonest input, and the one that takes the short way: at the front of `input` one whole message in one frame
+/// whose payload is shorter than `below`, at most 126. It is unmasked and taken; anything else is left as it is.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "half of the cost of a small message is the call")]
+pub(crate) fn small_message<'b>(masked: bool, below: u8, input: &mut &'b mut [u8]) -> Option<(bool, &'b mut [u8])> {
+    // FIN, no reserved bit, Text or Binary; then the mask bit as it has to be, and a length in seven bits.
+    let (first, short_len, key) = match **input {
+        [first, second, a, b, c, d, ..] if masked => (first, second.wrapping_sub(0x80), Some([a, b, c, d])),
+        [first, second, ..] if !masked => (first, second, None),
+        _ => return None,
+    };
+    if !matches!(first, 0x81 | 0x82) || short_len >= below {
+        return None;
+    }
+    let head_len = if masked { 6 } else { 2 };
+    let len = head_len + usize::from(short_len);
+    if input.len() < len {
+        return None;
+    }
+    let payload = &mut advance(input, len)[head_len..];
+    if let Some(key) = key {
+        mask::apply(key, 0, payload);
+    }
+    Some((first == 0x81, payload))
+}

@@ -1,0 +1,170 @@
+//! Headers and payloads to bytes (RFC 6455 §5.2), masked where they must be (§5.3), and what lets a payload go by
+//! reference: [`Masker`] and [`PreparedMessage`].
+
+use alloc::boxed::Box;
+use core::{fmt, mem};
+
+use bytes::{Bytes, BytesMut};
+use chacha20::{
+    ChaCha20Rng,
+    rand_core::{Rng, SeedableRng},
+};
+
+use crate::{
+    frame::{Header, Opcode},
+    mask,
+    message::Kind,
+};
+
+/// Appends a frame to `out`: `header`, then `payload`, masked if the header has a key.
+#[inline]
+pub(crate) fn append(header: &Header, payload: &[u8], out: &mut BytesMut) {
+    let head = header.encode();
+    out.reserve(head.len() + payload.len());
+    out.extend_from_slice(&head);
+    out.extend_from_slice(payload);
+    if let Some(key) = header.mask {
+        let start = out.len() - payload.len();
+        mask::apply(key, 0, &mut out[start..]);
+    }
+}
+
+/// Where masking keys come from (§5.3, §10.3): a server has none, a client expands its seed, a fresh key a frame.
+pub(crate) enum Keys {
+    Server,
+    /// A client that has sent nothing yet.
+    Seed([u8; 32]),
+    Client(Box<ChaCha20Rng>),
+}
+
+impl Keys {
+    /// The key of the next frame.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<[u8; 4]> {
+        match self {
+            Self::Server => None,
+            Self::Client(generator) => Some(generator.next_u32().to_ne_bytes()),
+            Self::Seed(_) => self.expand(),
+        }
+    }
+
+    #[cold]
+    fn expand(&mut self) -> Option<[u8; 4]> {
+        if let Self::Seed(seed) = self {
+            *self = Self::Client(Box::new(ChaCha20Rng::from_seed(mem::take(seed))));
+        }
+        self.next()
+    }
+}
+
+impl fmt::Debug for Keys {
+    /// Not the seed, nor the state that its keys follow from.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Server => "Server",
+            Self::Seed(_) | Self::Client(_) => "Client",
+        })
+    }
+}
+
+/// Masks the payload that the caller writes behind the header from
+/// [`Connection::send_header`](crate::Connection::send_header).
+///
+/// A server's does nothing: check [`Masker::is_identity`] to send the payload as it lies.
+#[derive(Debug)]
+#[must_use = "a client's payload has to be masked"]
+pub struct Masker {
+    key: Option<[u8; 4]>,
+}
+
+impl Masker {
+    pub(crate) fn new(key: Option<[u8; 4]>) -> Self {
+        Self { key }
+    }
+
+    /// Whether the payload goes out unmasked: on a server.
+    #[must_use]
+    pub fn is_identity(&self) -> bool {
+        self.key.is_none()
+    }
+
+    /// Masks the next piece of the payload in place. The pieces of one payload go through one masker, in order.
+    pub fn apply(&mut self, piece: &mut [u8]) {
+        if let Some(key) = &mut self.key {
+            mask::apply(*key, 0, piece);
+            key.rotate_left(piece.len() % 4);
+        }
+    }
+}
+
+/// A message encoded once, for many connections of a server: a broadcast.
+///
+/// ```
+/// use sansock::{Config, Connection, PreparedMessage};
+///
+/// let news = PreparedMessage::text("it rains");
+/// for _ in 0..3 {
+///     let mut connection = Connection::server(&Config::default());
+///     let frame = connection.send_prepared(&news)?; // a reference, no copy
+///     assert_eq!(&frame[..], b"\x81\x08it rains");
+/// }
+/// # Ok::<(), sansock::SendError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct PreparedMessage {
+    frame: Bytes,
+}
+
+impl PreparedMessage {
+    /// A text message.
+    #[must_use]
+    pub fn text(text: &str) -> Self {
+        Self::new(Kind::Text, text.as_bytes())
+    }
+
+    /// A binary message.
+    #[must_use]
+    pub fn binary(data: &[u8]) -> Self {
+        Self::new(Kind::Binary, data)
+    }
+
+    fn new(kind: Kind, payload: &[u8]) -> Self {
+        let header = Header { fin: true, rsv: 0, opcode: Opcode::of(kind), mask: None, len: payload.len() as u64 };
+        let mut frame = BytesMut::new();
+        append(&header, payload, &mut frame);
+        Self { frame: frame.freeze() }
+    }
+
+    /// The frame, shared.
+    pub(crate) fn frame(&self) -> Bytes {
+        self.frame.clone()
+    }
+}
+
+/// Thirty-two bytes of the operating system's entropy: what [`Connection::client`](crate::Connection::client) wants,
+/// fresh for each connection.
+///
+/// # Errors
+///
+/// [`NoEntropy`] where the operating system has none to give.
+#[cfg(feature = "getrandom")]
+pub fn seed() -> Result<[u8; 32], NoEntropy> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|_| NoEntropy)?;
+    Ok(seed)
+}
+
+/// The operating system has no entropy to give.
+#[cfg(feature = "getrandom")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoEntropy;
+
+#[cfg(feature = "getrandom")]
+impl fmt::Display for NoEntropy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the operating system has no entropy to give")
+    }
+}
+
+#[cfg(feature = "getrandom")]
+impl core::error::Error for NoEntropy {}
