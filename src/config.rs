@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+#[cfg(feature = "deflate")]
+use crate::deflate::Deflate;
 use crate::message::Delivery;
 
 /// An inclusive upper bound. Every bound is finite unless somebody writes `Unlimited`.
@@ -87,6 +89,10 @@ pub struct Config {
     pub idle_timeout: Option<Duration>,
     /// How long the closing handshake, and then the peer's end of the connection, may take. 10 s.
     pub close_timeout: Option<Duration>,
+    /// permessage-deflate (RFC 7692). Off: compression tells an attacker who can place text beside a secret about the
+    /// secret, and costs the receiver up to a thousand times the work of plain bytes.
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<Deflate>,
     /// How long the opening handshake may take. 10 s: enough for three lost packets, too short to hoard sockets.
     pub handshake_timeout: Option<Duration>,
     /// Bytes of an HTTP head, from its first byte to its blank line; 431 beyond. 16 KiB: browsers with many cookies.
@@ -110,6 +116,8 @@ impl Default for Config {
             keepalive: Some(Keepalive::default()),
             idle_timeout: None,
             close_timeout: Some(Duration::from_secs(10)),
+            #[cfg(feature = "deflate")]
+            deflate: None,
             handshake_timeout: Some(Duration::from_secs(10)),
             max_head_len: 16 << 10,
             max_line_len: 8 << 10,
@@ -174,6 +182,14 @@ impl Config {
     #[must_use]
     pub fn close_timeout(mut self, after: impl Into<Option<Duration>>) -> Self {
         self.close_timeout = after.into();
+        self
+    }
+
+    /// Sets [`Config::deflate`].
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(mut self, deflate: impl Into<Option<Deflate>>) -> Self {
+        self.deflate = deflate.into();
         self
     }
 

@@ -16,6 +16,7 @@ use crate::{
     close::CloseInfo,
     config::Config,
     decode::Decoder,
+    deflate::codec::Codec,
     encode::Keys,
     error::Error,
     frame::{MAX_CONTROL_LEN, Opcode},
@@ -87,8 +88,8 @@ pub struct Connection {
     transport: Transport,
     /// The frame whose payload is arriving, and whether it has FIN.
     frame: Option<(Opcode, bool)>,
-    /// Text went bad behind the piece that was delivered last: the next call fails.
-    spoiled: bool,
+    /// What was found behind the piece that was delivered last: the next call fails with it.
+    spoiled: Option<Error>,
     /// The kind of the fragmented message that is being sent.
     sending: Option<Kind>,
     discarded: u32,
@@ -96,7 +97,7 @@ pub struct Connection {
     assembly: Assembly,
     max_message_len: u64,
     max_frame_len: u64,
-    max_fragments: u64,
+    max_fragments: u32,
     timers: Timers,
     keys: Keys,
     /// The control frame that is arriving in pieces.
@@ -104,6 +105,8 @@ pub struct Connection {
     /// The Ping that waits for room in `out`.
     owed_pong: Option<Box<Control>>,
     close: Option<Box<CloseInfo>>,
+    /// permessage-deflate, where it was agreed on.
+    codec: Option<Box<Codec>>,
 }
 
 /// The payload of a control frame.
@@ -127,6 +130,16 @@ impl Connection {
         Self::new(config, Keys::Seed(seed))
     }
 
+    /// The same connection, with permessage-deflate as both sides agreed on it (RFC 7692), before anything is received
+    /// or sent. The opening handshake does this by itself; it is for whoever negotiates elsewhere.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, agreement: crate::deflate::Agreement, settings: &crate::deflate::Deflate) -> Self {
+        self.codec = Some(Box::new(Codec::new(agreement, *settings)));
+        self.settle();
+        self
+    }
+
     fn new(config: &Config, keys: Keys) -> Self {
         let mut connection = Self {
             small_below: 0,
@@ -137,19 +150,20 @@ impl Connection {
             state: State::Open,
             transport: Transport::KeepOpen,
             frame: None,
-            spoiled: false,
+            spoiled: None,
             sending: None,
             discarded: 0,
             decoder: Decoder::default(),
             assembly: Assembly::default(),
             max_message_len: config.max_message_len.get(),
             max_frame_len: config.max_frame_len.get(),
-            max_fragments: config.max_fragments.get(),
+            max_fragments: u32::try_from(config.max_fragments.get()).unwrap_or(u32::MAX),
             timers: Timers::new(config),
             keys,
             control: None,
             owed_pong: None,
             close: None,
+            codec: None,
         };
         connection.settle();
         connection
@@ -209,6 +223,13 @@ impl Connection {
         self.close.as_deref()
     }
 
+    /// What was agreed about permessage-deflate; `None` when messages are not compressed.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(&self) -> Option<&crate::deflate::Agreement> {
+        self.codec.as_ref().map(|codec| codec.agreement())
+    }
+
     /// The round trip of the latest keepalive Ping that was answered: from the `now` at which it was written to the
     /// `now` after its Pong.
     #[must_use]
@@ -223,7 +244,9 @@ impl Connection {
         let whole = self.delivery == Delivery::Messages && self.max_fragments > 0;
         let longest = self.max_message_len.min(self.max_frame_len).min(MAX_CONTROL_LEN as u64) as u8;
         self.small_below = if open && between && whole { longest + 1 } else { 0 };
-        self.plain_below = if open && self.server && self.sending.is_none() { MAX_CONTROL_LEN as u8 + 1 } else { 0 };
+        let plain = self.codec.as_ref().map_or(usize::MAX, |codec| codec.plain_below());
+        let plain = plain.min(MAX_CONTROL_LEN + 1) as u8;
+        self.plain_below = if open && self.server && self.sending.is_none() { plain } else { 0 };
     }
 }
 

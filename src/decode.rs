@@ -58,6 +58,21 @@ impl Decoder {
         piece
     }
 
+    /// Unmasks at most `max` bytes of the payload at the front of `input` without taking them: how many.
+    pub(crate) fn peek(&self, max: usize, input: &mut [u8]) -> usize {
+        let len = input.len().min(max).min(usize::try_from(self.remaining).unwrap_or(usize::MAX));
+        mask::apply(self.key, 0, &mut input[..len]);
+        len
+    }
+
+    /// Takes `used` of the `peeked` bytes; the rest of them is masked again, as it came.
+    pub(crate) fn take(&mut self, peeked: usize, used: usize, input: &mut &mut [u8]) {
+        mask::apply(self.key, used, &mut input[used..peeked]);
+        advance(input, used);
+        self.key.rotate_left(used % 4);
+        self.remaining -= used as u64;
+    }
+
     /// Bytes that the payload still lacks.
     pub(crate) fn remaining(&self) -> u64 {
         self.remaining

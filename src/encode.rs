@@ -10,6 +10,11 @@ use chacha20::{
     rand_core::{Rng, SeedableRng},
 };
 
+#[cfg(feature = "deflate")]
+use crate::{
+    deflate::{Deflate, codec::Deflater},
+    frame::RSV1,
+};
 use crate::{
     frame::{Header, Opcode},
     mask,
@@ -112,7 +117,12 @@ impl Masker {
 /// ```
 #[derive(Clone, Debug)]
 pub struct PreparedMessage {
+    kind: Kind,
+    /// The payload is the frame without its header.
+    head_len: u8,
     frame: Bytes,
+    /// The same compressed, and the window that it takes to inflate it.
+    compressed: Option<(u8, Bytes)>,
 }
 
 impl PreparedMessage {
@@ -132,12 +142,30 @@ impl PreparedMessage {
         let header = Header { fin: true, rsv: 0, opcode: Opcode::of(kind), mask: None, len: payload.len() as u64 };
         let mut frame = BytesMut::new();
         append(&header, payload, &mut frame);
-        Self { frame: frame.freeze() }
+        Self { kind, head_len: (frame.len() - payload.len()) as u8, frame: frame.freeze(), compressed: None }
     }
 
-    /// The frame, shared.
-    pub(crate) fn frame(&self) -> Bytes {
-        self.frame.clone()
+    /// The same message, also compressed, once. Connections that agreed on permessage-deflate without context takeover
+    /// send that; the others cannot use it and send the message as it is.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(self, settings: &Deflate) -> Self {
+        let window_bits = settings.own_window_bits();
+        let mut deflater = Deflater::new(window_bits, settings);
+        let payload = deflater.deflate(&self.frame[usize::from(self.head_len)..], true);
+        let opcode = Opcode::of(self.kind);
+        let header = Header { fin: true, rsv: RSV1, opcode, mask: None, len: payload.len() as u64 };
+        let mut frame = BytesMut::new();
+        append(&header, payload, &mut frame);
+        Self { compressed: Some((window_bits, frame.freeze())), ..self }
+    }
+
+    /// The frame, shared; the compressed one for a connection that may send it and inflates with so large a window.
+    pub(crate) fn frame(&self, window_bits: Option<u8>) -> Bytes {
+        match (&self.compressed, window_bits) {
+            (Some((needed, frame)), Some(window_bits)) if *needed <= window_bits => frame.clone(),
+            _ => self.frame.clone(),
+        }
     }
 }
 

@@ -13,6 +13,8 @@ pub enum Error {
     Protocol(Violation),
     /// Text, or the reason of a Close, that is not UTF-8 (§8.1). Close code 1007.
     InvalidUtf8,
+    /// A compressed message that is no DEFLATE data (RFC 7692 §7.2.2). Close code 1007.
+    InvalidDeflate,
     /// A frame or a message longer than the limit. Close code 1009.
     TooBig,
     /// A message of more fragments than the limit. Close code 1009.
@@ -63,7 +65,7 @@ impl Error {
     pub const fn close_code(self) -> Option<CloseCode> {
         match self {
             Self::Protocol(_) => Some(CloseCode::PROTOCOL_ERROR),
-            Self::InvalidUtf8 => Some(CloseCode::INVALID_PAYLOAD),
+            Self::InvalidUtf8 | Self::InvalidDeflate => Some(CloseCode::INVALID_PAYLOAD),
             Self::TooBig | Self::TooManyFragments => Some(CloseCode::MESSAGE_TOO_BIG),
             Self::KeepaliveTimeout => Some(CloseCode::INTERNAL_ERROR),
             Self::IdleTimeout => Some(CloseCode::GOING_AWAY),
@@ -77,6 +79,7 @@ impl Error {
         match self {
             Self::Protocol(violation) => violation.reason(),
             Self::InvalidUtf8 => "invalid UTF-8",
+            Self::InvalidDeflate => "invalid compressed data",
             Self::TooBig => "message too big",
             Self::TooManyFragments => "too many fragments",
             Self::ConnectionLost => "connection lost without a Close",
@@ -153,3 +156,15 @@ impl fmt::Display for SendError {
 }
 
 impl core::error::Error for SendError {}
+
+/// A setting outside of its range; nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfRange;
+
+impl fmt::Display for OutOfRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a setting is outside of its range")
+    }
+}
+
+impl core::error::Error for OutOfRange {}

@@ -104,8 +104,10 @@ pub(crate) struct Rules {
     pub(crate) rsv1: bool,
     /// A fragmented message is open.
     pub(crate) message_open: bool,
-    /// The most payload that a data frame may have now.
+    /// The most payload that a data frame may have now, unless it begins a compressed message.
     pub(crate) max_len: u64,
+    /// The most payload of the first frame of a compressed message.
+    pub(crate) max_compressed_len: u64,
     /// Whether the message may have one more fragment.
     pub(crate) more_fragments: bool,
 }
@@ -152,7 +154,7 @@ impl Header {
         if let Some(rules) = rules
             && !opcode.is_control()
         {
-            rules.check_len(len)?;
+            rules.check_len(rsv, len)?;
         }
 
         if !masked {
@@ -228,8 +230,8 @@ impl Rules {
         }
     }
 
-    fn check_len(&self, len: u64) -> Result<(), Error> {
-        if len > self.max_len {
+    fn check_len(&self, rsv: u8, len: u64) -> Result<(), Error> {
+        if len > if rsv == RSV1 { self.max_compressed_len } else { self.max_len } {
             return Err(Error::TooBig);
         }
         if !self.more_fragments {

@@ -10,6 +10,13 @@ pub mod close;
 pub mod config;
 pub mod connection;
 mod decode;
+#[cfg(feature = "deflate")]
+pub mod deflate;
+#[cfg(not(feature = "deflate"))]
+mod deflate {
+    #[path = "absent.rs"]
+    pub(crate) mod codec;
+}
 pub mod encode;
 pub mod error;
 pub mod frame;

@@ -6,7 +6,7 @@ use core::mem;
 use crate::{
     close::CloseFrame,
     error::Error,
-    frame::{Header, Opcode},
+    frame::{Header, Opcode, RSV1},
     utf8::{self, Cut, Invalid},
 };
 
@@ -57,6 +57,18 @@ pub struct Chunk<'b> {
     pub data: Data<'b>,
     /// Whether it ends the message.
     pub fin: bool,
+}
+
+impl Chunk<'_> {
+    /// The same, without the borrow.
+    #[must_use]
+    pub fn into_owned(self) -> Chunk<'static> {
+        let data = match self.data {
+            Data::Text(text) => Data::Text(Cow::Owned(text.into_owned())),
+            Data::Binary(bytes) => Data::Binary(Cow::Owned(bytes.into_owned())),
+        };
+        Chunk { data, fin: self.fin }
+    }
 }
 
 /// Text or bytes.
@@ -148,9 +160,11 @@ impl From<&[u8]> for Message {
 #[derive(Debug, Default)]
 pub(crate) struct Assembly {
     kind: Option<Kind>,
+    /// Its first frame has RSV1.
+    compressed: bool,
     /// The character of a text that the last piece was cut in.
     cut: Cut,
-    fragments: u64,
+    fragments: u32,
     /// Payload bytes that its headers announced.
     len: u64,
     store: Store,
@@ -165,15 +179,6 @@ enum Store {
     Binary(Vec<u8>),
 }
 
-/// Where a piece of payload stands in its message.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    /// Whether it is the last of the message.
-    pub(crate) last: bool,
-    /// The most payload that may still follow it, from what was announced and the limits.
-    pub(crate) room: u64,
-}
-
 impl Assembly {
     /// Whether no message is open.
     #[inline]
@@ -181,23 +186,32 @@ impl Assembly {
         self.kind.is_none()
     }
 
-    /// Payload bytes announced, and frames begun, of the open message.
-    pub(crate) fn announced(&self) -> (u64, u64) {
-        (self.len, self.fragments)
+    /// Whether the open message is compressed.
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.compressed
+    }
+
+    /// Payload bytes of the open message that its headers announced.
+    pub(crate) fn announced(&self) -> u64 {
+        self.len
+    }
+
+    /// Data frames of the open message.
+    pub(crate) fn fragments(&self) -> u32 {
+        self.fragments
     }
 
     /// A data frame begins, as the rules of its header allow.
     pub(crate) fn begin(&mut self, header: &Header) {
-        match header.opcode {
-            Opcode::Text => self.kind = Some(Kind::Text),
-            Opcode::Binary => self.kind = Some(Kind::Binary),
-            _ => {}
+        if header.opcode != Opcode::Continuation {
+            self.kind = Some(if header.opcode == Opcode::Text { Kind::Text } else { Kind::Binary });
+            self.compressed = header.rsv == RSV1;
         }
         self.len += header.len;
         self.fragments += 1;
     }
 
-    /// The most that the next piece may have: a cut character is completed first, by itself.
+    /// The most that a piece to [`Assembly::pass`] may have: a cut character is completed first, by itself.
     #[inline]
     pub(crate) fn max_piece(&self) -> usize {
         match self.cut.missing() {
@@ -206,94 +220,112 @@ impl Assembly {
         }
     }
 
-    /// Takes a piece of the open message; the message, when it is complete.
-    pub(crate) fn collect<'b>(&mut self, piece: &'b [u8], place: Place) -> Result<Option<Event<'b>>, Error> {
-        let whole = place.last && matches!(self.store, Store::Nothing) && self.cut.missing() == 0;
-        match self.kind.expect("a data frame opened a message") {
-            Kind::Binary if whole => {
-                *self = Self::default();
-                return Ok(Some(Event::Binary(Cow::Borrowed(piece))));
-            }
+    /// A message that lies whole in one piece, if this piece is one: it is lent, not stored.
+    pub(crate) fn lend<'b>(&mut self, piece: &'b [u8]) -> Option<Result<Event<'b>, Error>> {
+        if self.cut.missing() > 0 || !matches!(self.store, Store::Nothing) {
+            return None;
+        }
+        let event = match self.open_kind() {
+            Kind::Binary => Ok(Event::Binary(Cow::Borrowed(piece))),
+            Kind::Text => utf8::from_utf8(piece).map(|text| Event::Text(Cow::Borrowed(text))),
+        };
+        *self = Self::default();
+        Some(event.map_err(Error::from))
+    }
+
+    /// Stores a piece of the message, of which at most `room` bytes may still follow.
+    pub(crate) fn store(&mut self, piece: &[u8], room: u64) -> Result<(), Error> {
+        match self.open_kind() {
             Kind::Binary => {
-                let mut bytes = match mem::take(&mut self.store) {
-                    Store::Binary(bytes) => bytes,
-                    _ => Vec::new(),
-                };
-                if let Some(more) = growth(bytes.len(), bytes.capacity(), piece.len(), place.room) {
-                    bytes.reserve_exact(more);
+                if let Store::Nothing = self.store {
+                    self.store = Store::Binary(Vec::new());
                 }
-                bytes.extend_from_slice(piece);
-                self.store = Store::Binary(bytes);
+                if let Store::Binary(bytes) = &mut self.store {
+                    bytes.reserve_exact(growth(bytes.len(), bytes.capacity(), piece.len(), room));
+                    bytes.extend_from_slice(piece);
+                }
             }
             Kind::Text => {
-                let (completed, text) = self.text(piece, place.last)?;
-                if whole {
-                    *self = Self::default();
-                    return Ok(Some(Event::Text(Cow::Borrowed(text))));
+                let (completed, text, verdict) = self.validate(piece);
+                verdict?;
+                if let Store::Nothing = self.store {
+                    self.store = Store::Text(String::new());
                 }
-                let mut stored = match mem::take(&mut self.store) {
-                    Store::Text(stored) => stored,
-                    _ => String::new(),
-                };
-                let len = completed.map_or(0, char::len_utf8) + text.len();
-                if let Some(more) = growth(stored.len(), stored.capacity(), len, place.room) {
-                    stored.reserve_exact(more);
+                if let Store::Text(stored) = &mut self.store {
+                    let len = completed.map_or(0, char::len_utf8) + text.len();
+                    stored.reserve_exact(growth(stored.len(), stored.capacity(), len, room));
+                    stored.extend(completed);
+                    stored.push_str(text);
                 }
-                stored.extend(completed);
-                stored.push_str(text);
-                self.store = Store::Text(stored);
             }
         }
-        if !place.last {
-            return Ok(None);
+        Ok(())
+    }
+
+    /// The message is complete: what was stored is moved out.
+    pub(crate) fn finish(&mut self) -> Result<Event<'static>, Error> {
+        let Self { kind, cut, store, .. } = mem::take(self);
+        if cut.missing() > 0 {
+            return Err(Error::InvalidUtf8);
         }
-        Ok(match mem::take(self).store {
-            Store::Text(text) => Some(Event::Text(Cow::Owned(text))),
-            Store::Binary(bytes) => Some(Event::Binary(Cow::Owned(bytes))),
-            Store::Nothing => None,
+        Ok(match store {
+            Store::Text(text) => Event::Text(Cow::Owned(text)),
+            Store::Binary(bytes) => Event::Binary(Cow::Owned(bytes)),
+            Store::Nothing if kind == Some(Kind::Text) => Event::Text(Cow::Borrowed("")),
+            Store::Nothing => Event::Binary(Cow::Borrowed(&[])),
         })
     }
 
-    /// Passes a piece of the open message on, for [`Delivery::Chunks`]. Invalid text comes back as the valid text before
-    /// it, and an error.
-    pub(crate) fn pass<'b>(&mut self, piece: &'b [u8], last: bool) -> (Option<Event<'b>>, Result<(), Error>) {
-        let (data, verdict) = match self.kind.expect("a data frame opened a message") {
+    /// Passes a piece of the open message on, for [`Delivery::Chunks`]. With an error comes the valid text before it.
+    pub(crate) fn pass<'b>(&mut self, piece: &'b [u8], last: bool) -> (Option<Chunk<'b>>, Result<(), Error>) {
+        let (data, mut verdict) = match self.open_kind() {
             Kind::Binary => (Data::Binary(Cow::Borrowed(piece)), Ok(())),
-            Kind::Text => match self.text(piece, last) {
-                Ok((None, text)) => (Data::Text(Cow::Borrowed(text)), Ok(())),
-                Ok((Some(completed), _)) => (Data::Text(Cow::Owned(completed.into())), Ok(())),
-                Err(error) => (Data::Text(Cow::Borrowed(utf8::valid_prefix(piece))), Err(error)),
-            },
+            Kind::Text => {
+                let (completed, text, verdict) = self.validate(piece);
+                let text = match completed {
+                    None => Cow::Borrowed(text),
+                    Some(completed) => Cow::Owned([completed.encode_utf8(&mut [0; 4]), text].concat()),
+                };
+                (Data::Text(text), verdict)
+            }
         };
+        if last && self.cut.missing() > 0 {
+            verdict = Err(Error::InvalidUtf8);
+        }
         let fin = last && verdict.is_ok();
         if fin {
             *self = Self::default();
         }
-        let event = (fin || !data.as_bytes().is_empty()).then_some(Event::Chunk(Chunk { data, fin }));
-        (event, verdict)
+        let chunk = (fin || !data.as_bytes().is_empty()).then_some(Chunk { data, fin });
+        (chunk, verdict)
     }
 
-    /// Validates a piece of text: the character that it completed, and the whole characters in it. At most one of the
-    /// two, as [`Assembly::max_piece`] cuts them.
-    fn text<'b>(&mut self, piece: &'b [u8], last: bool) -> Result<(Option<char>, &'b str), Error> {
-        let text = match self.cut.missing() {
-            0 => self.cut.validate(piece).map(|text| (None, text)),
-            _ => self.cut.complete(piece).map(|completed| (completed, "")),
+    fn open_kind(&self) -> Kind {
+        self.kind.expect("a data frame opened a message")
+    }
+
+    /// Validates a piece of text: the character that it completed, the whole characters behind it, and whether all is
+    /// well.
+    fn validate<'p>(&mut self, piece: &'p [u8]) -> (Option<char>, &'p str, Result<(), Error>) {
+        let (front, piece) = piece.split_at(self.cut.missing().min(piece.len()));
+        let completed = match self.cut.complete(front) {
+            Ok(completed) => completed,
+            Err(Invalid) => return (None, "", Err(Error::InvalidUtf8)),
         };
-        match text {
-            Ok(text) if !(last && self.cut.missing() > 0) => Ok(text),
-            Ok(_) | Err(Invalid) => Err(Error::InvalidUtf8),
+        match self.cut.validate(piece) {
+            Ok(text) => (completed, text, Ok(())),
+            Err(Invalid) => (completed, utf8::valid_prefix(piece), Err(Error::InvalidUtf8)),
         }
     }
 }
 
-/// How much to reserve for `more` bytes behind `len`, `room` of which may follow them: powers of two, so that storing
-/// takes linear time and holds less than twice what arrived, but never more than can still come.
-fn growth(len: usize, capacity: usize, more: usize, room: u64) -> Option<usize> {
+/// How much to reserve behind `len` bytes for `more`, which `room` may follow: up to powers of two, so that storing takes
+/// linear time and holds less than twice what arrived, but never more than can still come.
+fn growth(len: usize, capacity: usize, more: usize, room: u64) -> usize {
     if capacity - len >= more {
-        return None;
+        return 0;
     }
     let arrived = len + more;
     let most = arrived.saturating_add(usize::try_from(room).unwrap_or(usize::MAX));
-    Some(arrived.next_power_of_two().min(most) - len)
+    arrived.next_power_of_two().min(most) - len
 }

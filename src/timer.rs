@@ -1,6 +1,7 @@
 //! Time, as an argument: [`Timestamp`], and the deadlines of a connection (keepalive, idle, close).
 
 use core::{
+    num::NonZeroU64,
     ops::{Add, Sub},
     time::Duration,
 };
@@ -139,7 +140,8 @@ pub(crate) struct Timers {
     active_at: Timestamp,
     /// When the latest Ping was written, or the closing handshake began.
     began_at: Timestamp,
-    latency: Option<Duration>,
+    /// In nanoseconds.
+    latency: Option<NonZeroU64>,
 }
 
 impl Timers {
@@ -221,13 +223,13 @@ impl Timers {
 
     /// How long the latest answered keepalive Ping took.
     pub(crate) fn latency(&self) -> Option<Duration> {
-        self.latency
+        self.latency.map(|nanos| Duration::from_nanos(nanos.get()))
     }
 
     fn date(&mut self, now: Timestamp) {
         let news = core::mem::take(&mut self.news);
         if news & news::PONG != 0 {
-            self.latency = Some(now - self.began_at);
+            self.latency = NonZeroU64::new(now.0.saturating_sub(self.began_at.0).max(1));
         }
         if news & (news::HEARD | news::BEGAN) != 0 {
             self.heard_at = now;

@@ -1,9 +1,17 @@
 //! Text is UTF-8 (RFC 6455 §5.6, §8.1), validated as it arrives: each byte once, each error at the first byte that
 //! no valid text can have there.
 
+use crate::error::Error;
+
 /// Bytes that are no UTF-8 (RFC 3629).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Invalid;
+
+impl From<Invalid> for Error {
+    fn from(_: Invalid) -> Self {
+        Self::InvalidUtf8
+    }
+}
 
 /// The whole of `bytes` as text.
 #[inline]
@@ -41,6 +49,9 @@ impl Cut {
 
     /// Takes at most [`Cut::missing`] bytes; the character, once it is whole.
     pub(crate) fn complete(&mut self, more: &[u8]) -> Result<Option<char>, Invalid> {
+        if more.is_empty() {
+            return Ok(None);
+        }
         let (len, total) = (usize::from(self.len), usize::from(self.len) + more.len());
         let mut buffer = [0; 4];
         buffer[..len].copy_from_slice(&self.bytes[..len]);
@@ -56,6 +67,9 @@ impl Cut {
 
     /// Validates a piece that begins with a character, and keeps the start of the one that it is cut in.
     pub(crate) fn validate<'p>(&mut self, piece: &'p [u8]) -> Result<&'p str, Invalid> {
+        if piece.is_empty() {
+            return Ok("");
+        }
         // Only a character that begins in the last three bytes can be cut.
         let tail = piece.len().saturating_sub(3);
         let cut = piece[tail..]

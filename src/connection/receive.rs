@@ -8,15 +8,18 @@ use super::{Connection, Control, State, Transport};
 use crate::{
     close::CloseFrame,
     decode,
+    deflate::codec::{Inflated, Stop},
     error::Error,
     frame::{MAX_CONTROL_LEN, Opcode, Rules},
-    message::{Delivery, Event, Place},
+    message::{Chunk, Delivery, Event},
     timer::news,
     utf8,
 };
 
 /// While `out` holds less, each Ping is answered at once; beyond, only the latest is, later.
 const PONG_BACKLOG: usize = 16 << 10;
+/// What is unmasked at once of a compressed payload, which may have to wait for its output to be taken.
+const MAX_COMPRESSED_PIECE: usize = 16 << 10;
 
 impl Connection {
     /// Takes bytes from the front of `input` until an event is complete: call it until it returns `None`, which means
@@ -86,8 +89,8 @@ impl Connection {
             self.discard(input);
             return Ok(None);
         }
-        if self.spoiled {
-            return Err(Error::InvalidUtf8);
+        if let Some(error) = self.spoiled {
+            return Err(error);
         }
         if !input.is_empty() {
             self.timers.note(news::HEARD);
@@ -111,9 +114,10 @@ impl Connection {
             let event = if opcode.is_control() {
                 let payload = self.decoder.payload(MAX_CONTROL_LEN, input);
                 self.receive_control(opcode, payload, out)?
+            } else if self.assembly.is_compressed() {
+                self.receive_compressed(fin, input)?
             } else {
-                let piece = self.decoder.payload(self.assembly.max_piece(), input);
-                self.receive_data(piece, fin)?
+                self.receive_plain(fin, input)?
             };
             if event.is_some() {
                 return Ok(event);
@@ -123,19 +127,24 @@ impl Connection {
 
     /// What the rules for the next header are.
     fn rules(&self) -> Rules {
-        let (len, fragments) = self.assembly.announced();
+        // What was compressed may be longer on the wire than it was, with much flushing even by much.
+        let max_compressed_len = self.max_message_len.saturating_mul(2).saturating_add(1 << 10);
+        let whole = if self.assembly.is_compressed() { max_compressed_len } else { self.max_message_len };
         Rules {
             masked: self.server,
-            rsv1: false,
+            rsv1: self.codec.is_some(),
             message_open: !self.assembly.is_idle(),
-            max_len: self.max_frame_len.min(self.max_message_len - len),
-            more_fragments: fragments < self.max_fragments,
+            max_len: self.max_frame_len.min(whole - self.assembly.announced()),
+            max_compressed_len: self.max_frame_len.min(max_compressed_len),
+            more_fragments: self.assembly.fragments() < self.max_fragments,
         }
     }
 
     /// A piece of a data frame.
-    fn receive_data<'b>(&mut self, piece: &'b mut [u8], fin: bool) -> Result<Option<Event<'b>>, Error> {
+    fn receive_plain<'b>(&mut self, fin: bool, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, Error> {
         self.timers.note(news::ACTIVE);
+        let max = if self.delivery == Delivery::Chunks { self.assembly.max_piece() } else { usize::MAX };
+        let piece = &*self.decoder.payload(max, input);
         let remaining = self.decoder.remaining();
         let last = fin && remaining == 0;
         if remaining == 0 {
@@ -143,19 +152,78 @@ impl Connection {
         }
         match self.delivery {
             Delivery::Messages => {
-                let announced = self.assembly.announced().0;
-                let room = if fin { remaining } else { self.max_message_len - announced + remaining };
-                self.assembly.collect(piece, Place { last, room })
-            }
-            Delivery::Chunks => match self.assembly.pass(piece, last) {
-                (event, Ok(())) => Ok(event),
-                (None, Err(error)) => Err(error),
-                // What is valid before the byte that fails is delivered first.
-                (event, Err(_)) => {
-                    self.spoiled = true;
-                    Ok(event)
+                if last && let Some(lent) = self.assembly.lend(piece) {
+                    return lent.map(Some);
                 }
-            },
+                let room = if fin { 0 } else { self.max_message_len - self.assembly.announced() };
+                self.assembly.store(piece, room.saturating_add(remaining))?;
+                if last { self.assembly.finish().map(Some) } else { Ok(None) }
+            }
+            Delivery::Chunks => {
+                let (chunk, verdict) = self.assembly.pass(piece, last);
+                self.deliver(chunk, verdict)
+            }
+        }
+    }
+
+    /// A piece of a data frame of a compressed message (RFC 7692 §7.2.2): as much of it as fills the codec's buffer.
+    fn receive_compressed<'b>(&mut self, fin: bool, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, Error> {
+        self.timers.note(news::ACTIVE);
+        let codec = self.codec.as_mut().expect("RSV1 is refused without a codec");
+        let limit = self.max_message_len.min(codec.max_inflated(self.assembly.announced()));
+        let inflater = codec.inflater();
+        let room = limit - inflater.inflated();
+
+        let peeked = self.decoder.peek(MAX_COMPRESSED_PIECE, input);
+        let last = fin && self.decoder.remaining() == peeked as u64;
+        // One byte over the limit tells that it is exceeded.
+        let Inflated { used, output, stop } = inflater.inflate(&input[..peeked], last, room.saturating_add(1));
+        self.decoder.take(peeked, used, input);
+        let within = &output[..output.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
+        let broken = match stop {
+            _ if output.len() > within.len() => Err(Error::TooBig),
+            Stop::Broken => Err(Error::InvalidDeflate),
+            _ => Ok(()),
+        };
+        let complete = broken.is_ok() && stop == Stop::Done;
+        if complete || (stop == Stop::Hungry && self.decoder.remaining() == 0) {
+            self.frame = None;
+        }
+
+        // What came before the byte that fails is judged, and delivered, first.
+        match self.delivery {
+            Delivery::Messages => {
+                self.assembly.store(within, room - within.len() as u64)?;
+                broken?;
+                if !complete {
+                    return Ok(None);
+                }
+                codec.received();
+                self.assembly.finish().map(Some)
+            }
+            Delivery::Chunks => {
+                let (chunk, verdict) = self.assembly.pass(within, complete);
+                let chunk = chunk.map(Chunk::into_owned);
+                if complete {
+                    codec.received();
+                }
+                self.deliver(chunk, verdict.and(broken))
+            }
+        }
+    }
+
+    /// A chunk, and what was found behind it: what is valid before the byte that fails is delivered first.
+    fn deliver<'b>(
+        &mut self,
+        chunk: Option<Chunk<'b>>,
+        verdict: Result<(), Error>,
+    ) -> Result<Option<Event<'b>>, Error> {
+        match (chunk, verdict) {
+            (None, Err(error)) => Err(error),
+            (chunk, verdict) => {
+                self.spoiled = verdict.err();
+                Ok(chunk.map(Event::Chunk))
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use super::{Connection, State};
 use crate::{
     encode::{self, Masker, PreparedMessage},
     error::SendError,
-    frame::{FrameHead, Header, MAX_CONTROL_LEN, Opcode},
+    frame::{FrameHead, Header, MAX_CONTROL_LEN, Opcode, RSV1},
     message::{Chunk, Kind},
     timer::news,
 };
@@ -41,7 +41,7 @@ impl Connection {
     pub fn send_chunk(&mut self, chunk: &Chunk<'_>, out: &mut BytesMut) -> Result<(), SendError> {
         let opcode = self.next_fragment(chunk.data.kind(), chunk.fin)?;
         self.write_owed_pong(out);
-        self.write(opcode, chunk.fin, chunk.data.as_bytes(), out);
+        self.write_data(opcode, chunk.fin, chunk.data.as_bytes(), out);
         self.settle();
         Ok(())
     }
@@ -60,7 +60,13 @@ impl Connection {
         if len >> 63 != 0 {
             return Err(SendError::TooLong);
         }
+        if self.sending.is_some() && self.codec.as_ref().is_some_and(|codec| codec.is_sending()) {
+            return Err(SendError::MessageOpen);
+        }
         let opcode = self.next_fragment(kind, fin)?;
+        if let Some(codec) = &mut self.codec {
+            codec.send_plain();
+        }
         let mask = self.keys.next();
         self.settle();
         Ok((Header { fin, rsv: 0, opcode, mask, len }.encode(), Masker::new(mask)))
@@ -78,7 +84,22 @@ impl Connection {
             return Err(SendError::MustMask);
         }
         self.timers.note(news::ACTIVE);
-        Ok(message.frame())
+        let window = self.codec.as_mut().and_then(|codec| codec.prepared_window());
+        self.settle();
+        Ok(message.frame(window))
+    }
+
+    /// Decides about compressing the next message, if permessage-deflate was agreed on; afterwards it is
+    /// [`Compress::Auto`](crate::deflate::Compress::Auto) again.
+    ///
+    /// `connection.compress(Compress::Never).send_text(secret, out)`
+    #[cfg(feature = "deflate")]
+    pub fn compress(&mut self, compress: crate::deflate::Compress) -> &mut Self {
+        if let Some(codec) = &mut self.codec {
+            codec.compress_next(compress);
+        }
+        self.settle();
+        self
     }
 
     /// Sends a Ping with a payload of at most 125 bytes (§5.5.2). Its answer is an [`Event::Pong`].
@@ -117,7 +138,8 @@ impl Connection {
     fn send_any(&mut self, kind: Kind, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
         self.may_send_message()?;
         self.write_owed_pong(out);
-        self.write(Opcode::of(kind), true, payload, out);
+        self.write_data(Opcode::of(kind), true, payload, out);
+        self.settle();
         self.timers.note(news::ACTIVE);
         Ok(())
     }
@@ -153,6 +175,25 @@ impl Connection {
         self.sending = (!fin).then_some(kind);
         self.timers.note(news::ACTIVE);
         Ok(opcode)
+    }
+
+    /// A data frame, compressed if its message is (RFC 7692 §7.2.1).
+    fn write_data(&mut self, opcode: Opcode, fin: bool, payload: &[u8], out: &mut BytesMut) {
+        let begins = opcode != Opcode::Continuation;
+        let codec = match &mut self.codec {
+            Some(codec) if begins => codec.decide(payload.len(), fin).then_some(codec),
+            Some(codec) => codec.is_sending().then_some(codec),
+            None => None,
+        };
+        let Some(codec) = codec else { return self.write(opcode, fin, payload, out) };
+        let payload = codec.deflate(payload, fin);
+        // §6: RSV1 on the first frame of the message only.
+        let rsv = if begins { RSV1 } else { 0 };
+        let header = Header { fin, rsv, opcode, mask: self.keys.next(), len: payload.len() as u64 };
+        encode::append(&header, payload, out);
+        if fin {
+            codec.sent();
+        }
     }
 
     pub(super) fn write(&mut self, opcode: Opcode, fin: bool, payload: &[u8], out: &mut BytesMut) {
