@@ -1,4 +1,67 @@
-//! WebSocket (RFC 6455) as a sans-IO state machine: bytes in, events and bytes out.
+//! WebSocket (RFC 6455, and permessage-deflate, RFC 7692) as a sans-IO state machine: bytes in, events and bytes out.
+//!
+//! ```text
+//!                  ┌──────────────────────────────────────────────┐
+//!   socket.read ──▶│ receive(&mut input, &mut out) ─▶ Event<'input>│──▶ your program
+//!                  │                 Connection                   │
+//!  socket.write ◀──│ out ◀─ send_text / send_binary / ping / close │◀── your program
+//!                  └──────────────────────────────────────────────┘
+//!          timer ──▶ poll_timeout / handle_timeout(now, &mut out)     transport() ──▶ shut down, close
+//! ```
+//!
+//! A [`Connection`] is a value. It owns no socket, no clock, no task, no randomness and no buffer; whoever has a socket
+//! drives it: a thread, an async runtime, an `io_uring` loop, a microcontroller, a fuzzer, a simulator. The thin modules in
+//! `adapter` do that for the common cases. What it is not: an HTTP server, a TLS stack, a runtime.
+//!
+//! # The loop
+//!
+//! Every adapter is a version of this:
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use sansock::{Connection, Event};
+//!
+//! fn echo(connection: &mut Connection, mut input: &mut [u8], out: &mut BytesMut) -> Result<(), Box<dyn std::error::Error>> {
+//!     while let Some(event) = connection.receive(&mut input, out)? {
+//!         match event {
+//!             Event::Text(text) => connection.send_text(&text, out)?,
+//!             Event::Binary(data) => connection.send_binary(&data, out)?,
+//!             _ => {}
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # The contract
+//!
+//! - Call [`receive`](Connection::receive) until it returns `None`.
+//! - After any call, and before acting on its error, write `out`. Then do what
+//!   [`transport`](Connection::transport) says.
+//! - Call [`handle_timeout`](Connection::handle_timeout) once at the start, after each batch of `receive`s and commands,
+//!   and when [`poll_timeout`](Connection::poll_timeout) is due.
+//! - Back-pressure is to stop reading while `out` is longer than you like.
+//!
+//! What the peer did wrong is an [`Error`], its Close frame already in `out`; what the caller did wrong is a
+//! [`SendError`], and nothing was sent or changed. However the input is cut, the events, the output and the error are the
+//! same.
+//!
+//! # Where things are
+//!
+//! Files are named after the nouns of the RFC, and arrows between them point down this list only.
+//!
+//! | file | holds | RFC 6455 |
+//! |---|---|---|
+//! | `adapter/` | one file a runtime, nothing of the protocol | |
+//! | `handshake/` | the opening handshake of both roles | §4 |
+//! | `connection.rs`, `connection/` | the machine: `receive`, `send`, `close` | §5 to §7 |
+//! | [`deflate`] | permessage-deflate | RFC 7692 |
+//! | [`message`] | events, pieces of messages, and putting them together | §5.4, §5.6 |
+//! | `decode.rs`, [`encode`] | bytes to frames, and back | §5.2 |
+//! | [`frame`] | opcodes and headers, and all rules that a header can break | §5.2 |
+//! | [`mask`], `utf8.rs` | masking; text as it arrives | §5.3, §8.1 |
+//! | [`close`], [`timer`] | close codes and how a connection ended; deadlines | §7 |
+//! | [`config`], [`error`] | every limit and its reason; whose fault it was | |
 #![no_std]
 #![forbid(unsafe_code)]
 
