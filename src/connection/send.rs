@@ -102,7 +102,7 @@ impl Connection {
         self
     }
 
-    /// Sends a Ping with a payload of at most 125 bytes (§5.5.2). Its answer is an [`Event::Pong`].
+    /// Sends a Ping with a payload of at most 125 bytes (§5.5.2). Its answer is an [`Event::Pong`](crate::Event::Pong).
     ///
     /// # Errors
     ///
@@ -111,8 +111,8 @@ impl Connection {
         self.send_control(Opcode::Ping, payload, out)
     }
 
-    /// Sends a Pong that nobody asked for, of at most 125 bytes (§5.5.3), or the answer to an [`Event::Ping`] when
-    /// [`auto_pong`](Config::auto_pong) is off. It never takes the place of an automatic answer.
+    /// Sends a Pong that nobody asked for, of at most 125 bytes (§5.5.3), or the answer to an [`Event::Ping`](crate::Event::Ping) when
+    /// [`auto_pong`](crate::Config::auto_pong) is off. It never takes the place of an automatic answer.
     ///
     /// # Errors
     ///
