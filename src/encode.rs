@@ -27,12 +27,16 @@ pub(crate) fn append(header: &Header, payload: &[u8], out: &mut BytesMut) {
     let head = header.encode();
     out.reserve(head.len() + payload.len());
     out.extend_from_slice(&head);
-    out.extend_from_slice(payload);
-    if let Some(key) = header.mask {
-        let start = out.len() - payload.len();
+    let Some(key) = header.mask else { return out.extend_from_slice(payload) };
+    for piece in payload.chunks(MASK_PIECE) {
+        let start = out.len();
+        out.extend_from_slice(piece);
         mask::apply(key, 0, &mut out[start..]);
     }
 }
+
+/// A payload is masked while what was copied of it lies in the first-level cache. A multiple of the key's length.
+const MASK_PIECE: usize = 8 << 10;
 
 /// Where masking keys come from (§5.3, §10.3): a server has none, a client expands its seed, a fresh key a frame.
 pub(crate) enum Keys {

@@ -12,6 +12,27 @@
 #[inline]
 pub fn apply(mut key: [u8; 4], phase: usize, data: &mut [u8]) {
     key.rotate_left(phase % 4);
+    #[cfg(feature = "simd-mask")]
+    if data.len() >= WIDE_FROM {
+        return apply_wide(key, data);
+    }
+    apply_words(key, data);
+}
+
+/// From here on wider vectors than the compiler may take for granted gain more than finding out about them costs.
+#[cfg(feature = "simd-mask")]
+const WIDE_FROM: usize = 512;
+
+/// The same loop, compiled for each kind of vectors and chosen at run time.
+#[cfg(feature = "simd-mask")]
+#[inline(never)]
+fn apply_wide(key: [u8; 4], data: &mut [u8]) {
+    fearless_simd::dispatch!(fearless_simd::Level::new(), _simd => apply_words(key, data));
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "it takes on the vectors of the function that it is in")]
+fn apply_words(key: [u8; 4], data: &mut [u8]) {
     // Words of eight bytes are what the compiler makes vectors of; the tail goes by four and one, because in short
     // payloads it is most of the work.
     let key4 = u32::from_ne_bytes(key);
@@ -37,8 +58,8 @@ mod tests {
     #[test]
     fn r69_mask_equals_the_definition_at_every_length_alignment_and_phase() {
         let key = [0x37, 0xFA, 0x21, 0x3D];
-        let source: [u8; 320] = core::array::from_fn(|i| (i * 7) as u8);
-        for len in 0..=300 {
+        let source: [u8; 620] = core::array::from_fn(|i| (i * 7) as u8);
+        for len in (0..=300).chain([511, 512, 513, 601]) {
             for align in 0..16 {
                 for phase in 0..4 {
                     let mut masked = source;

@@ -18,6 +18,8 @@ use crate::{
 
 /// While `out` holds less, each Ping is answered at once; beyond, only the latest is, later.
 const PONG_BACKLOG: usize = 16 << 10;
+/// What is unmasked, validated and stored in one go.
+const MAX_STORED_PIECE: usize = 16 << 10;
 /// What is unmasked at once of a compressed payload, which may have to wait for its output to be taken.
 const MAX_COMPRESSED_PIECE: usize = 16 << 10;
 
@@ -143,7 +145,12 @@ impl Connection {
     /// A piece of a data frame.
     fn receive_plain<'b>(&mut self, fin: bool, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, Error> {
         self.timers.note(news::ACTIVE);
-        let max = if self.delivery == Delivery::Chunks { self.assembly.max_piece() } else { usize::MAX };
+        let max = match self.delivery {
+            Delivery::Chunks => self.assembly.max_piece(),
+            // A message that lies here whole is lent; of another the pieces stay in the cache until they are stored.
+            Delivery::Messages if fin && self.decoder.remaining() <= input.len() as u64 => usize::MAX,
+            Delivery::Messages => MAX_STORED_PIECE,
+        };
         let piece = &*self.decoder.payload(max, input);
         let remaining = self.decoder.remaining();
         let last = fin && remaining == 0;
