@@ -84,6 +84,8 @@ pub mod encode;
 pub mod error;
 pub mod frame;
 pub mod mask;
+#[cfg(feature = "handshake")]
+pub mod handshake;
 pub mod message;
 pub mod timer;
 mod utf8;
@@ -100,4 +102,9 @@ pub use {
     error::{Error, SendError, Violation},
     message::{Chunk, Data, Delivery, Event, Kind, Message},
     timer::Timestamp,
+};
+#[cfg(feature = "handshake")]
+pub use {
+    config::OriginPolicy,
+    handshake::{HandshakeError, Malformed, Refused, UpgradeError, client, server},
 };
