@@ -83,9 +83,9 @@ mod deflate {
 pub mod encode;
 pub mod error;
 pub mod frame;
-pub mod mask;
 #[cfg(feature = "handshake")]
 pub mod handshake;
+pub mod mask;
 pub mod message;
 pub mod timer;
 mod utf8;

@@ -115,7 +115,7 @@ impl Body {
                     (Some(left), Some(next)) => (self.overhead, self.framing) = (left, next),
                     _ => self.end(false),
                 }
-                if self.ended() && !self.complete { 0 } else { 1 }
+                usize::from(self.complete || !self.ended())
             }
         }
     }
@@ -144,9 +144,8 @@ impl Body {
                 Chunked::Size { value: value << 4 | u64::from(digit), digits: digits + 1 }
             }
             (Chunked::Size { digits: 0, .. }, _) => return None,
-            (Chunked::Size { value, .. }, b'\r') => Chunked::SizeLf { value },
+            (Chunked::Size { value, .. } | Chunked::Extension { value }, b'\r') => Chunked::SizeLf { value },
             (Chunked::Size { value, .. }, b';' | b' ' | b'\t') => Chunked::Extension { value },
-            (Chunked::Extension { value }, b'\r') => Chunked::SizeLf { value },
             (Chunked::Extension { value }, _) if byte != b'\n' => Chunked::Extension { value },
             (Chunked::SizeLf { value: 0 }, b'\n') => Chunked::Trailer { line: 0 },
             (Chunked::SizeLf { value }, b'\n') => Chunked::Data { left: value },

@@ -4,7 +4,6 @@
 use alloc::{borrow::Cow, boxed::Box, string::String, vec::Vec};
 use core::fmt;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::BytesMut;
 use chacha20::{
     ChaCha12Rng,
@@ -12,6 +11,7 @@ use chacha20::{
 };
 
 use super::{
+    base64,
     body::Body,
     deadline::Deadline,
     error::HandshakeError,
@@ -170,10 +170,10 @@ pub fn connect(
     request.check()?;
     // §4.1, item 7: 16 random bytes in base64. What the masks grow from is another part of the same stream.
     let mut random = ChaCha12Rng::from_seed(seed);
-    let (mut nonce, mut seed, mut key) = ([0; 16], [0; 32], [0; 24]);
+    let (mut nonce, mut seed) = ([0; 16], [0; 32]);
     random.fill_bytes(&mut nonce);
     random.fill_bytes(&mut seed);
-    STANDARD.encode_slice(nonce, &mut key).expect("16 bytes make 24 characters");
+    let key = base64(&nonce);
 
     let subprotocols = request.subprotocols.join(", ");
     request.write(&key, &subprotocols, out);

@@ -49,7 +49,7 @@ pub enum HandshakeError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Malformed {
-    /// A first byte that no method, or no `HTTP/1.1`, begins with: a TLS ClientHello, for instance.
+    /// A first byte that no method, or no `HTTP/1.1`, begins with: a TLS greeting, for instance.
     FirstByte,
     /// A NUL or another control character.
     ControlCharacter,

@@ -315,11 +315,11 @@ fn malformed(error: httparse::Error) -> Malformed {
     }
 }
 
-/// Whether a request line ends with some version of HTTP (RFC 9112 §2.3).
+/// Whether a request line that is not of HTTP/1.1 is of another version (RFC 9112 §2.3, §3).
 fn names_a_version(head: &[u8]) -> bool {
     let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
-    let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
-    matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+    let mut words = line.split(|&byte| byte == b' ').skip(2);
+    matches!((words.next(), words.next()), (Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None)
         if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 

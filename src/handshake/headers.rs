@@ -115,6 +115,9 @@ pub struct Extension<'a> {
     params: Cursor<'a>,
 }
 
+/// The name of a parameter, and its value if it has one.
+type Param<'a> = (&'a str, Option<Cow<'a, str>>);
+
 /// The parameters of an extension, in order: a name, and a value if it has one. A quoted value comes without its
 /// quotes.
 #[derive(Clone, Debug)]
@@ -149,10 +152,9 @@ impl<'a> Iterator for Extensions<'a> {
 
     fn next(&mut self) -> Option<Extension<'a>> {
         loop {
-            match self.rest.extension() {
-                Ok(Some(extension)) => return Some(extension),
-                // A malformed list was refused before; its rest is nobody's.
-                Ok(None) | Err(Invalid) => {}
+            // Of a malformed list, which is refused, the rest is nobody's.
+            if let Ok(Some(extension)) = self.rest.extension() {
+                return Some(extension);
             }
             let field = self.fields.find(|field| field.0.eq_ignore_ascii_case("sec-websocket-extensions"))?;
             self.rest = Cursor(field.1);
@@ -161,7 +163,7 @@ impl<'a> Iterator for Extensions<'a> {
 }
 
 impl<'a> Iterator for Params<'a> {
-    type Item = (&'a str, Option<Cow<'a, str>>);
+    type Item = Param<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.0.param().ok().flatten()
@@ -190,7 +192,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next parameter of an extension.
-    fn param(&mut self) -> Result<Option<(&'a str, Option<Cow<'a, str>>)>, Invalid> {
+    fn param(&mut self) -> Result<Option<Param<'a>>, Invalid> {
         if !self.take(b';') {
             return Ok(None);
         }
@@ -349,7 +351,7 @@ mod tests {
     #[test]
     fn r14_subprotocols_are_different_tokens_however_many() {
         for count in [1, 2, 8, 9, 30] {
-            let list: String = (0..count).map(|i| format!("p{i}, ")).collect();
+            let list = (0..count).map(|i| format!("p{i}")).collect::<Vec<_>>().join(", ");
             assert_eq!(check_subprotocols([list.as_bytes()].into_iter()), Ok(()));
             assert_eq!(check_subprotocols([list.as_bytes(), b"q"].into_iter()), Ok(()));
             assert_eq!(check_subprotocols([list.as_bytes(), b"p0"].into_iter()), Err(Invalid));

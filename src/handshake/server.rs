@@ -41,7 +41,7 @@ const MANAGED_IN_101: [&str; 9] = [
 /// What the handshake writes into another answer itself.
 const MANAGED: [&str; 3] = ["connection", "content-length", "transfer-encoding"];
 
-/// How much a client may send on after its request was refused, before the connection is dropped.
+/// How much a client may send on after its request was refused, before the wait for its end is over.
 const MAX_DISCARDED: usize = 1 << 20;
 
 /// Reads the request. No I/O and no clock; holds at most [`max_head_len`](Config::max_head_len) and some 500 bytes.
@@ -197,7 +197,7 @@ impl Handshake {
         if let Phase::Refused { discarded } = &mut self.phase {
             *discarded = discarded.saturating_add(len);
             if *discarded > MAX_DISCARDED {
-                self.close(Phase::Aborted);
+                self.close(Phase::Closed);
             }
         }
     }
@@ -319,7 +319,7 @@ impl Request {
         }
         write::check_fields(fields, &MANAGED)?;
         self.claim()?;
-        write::answer(out, status, fields.iter().copied(), body, self.method() == "HEAD");
+        write::answer(out, status, &fields.iter().copied(), body, self.method() == "HEAD");
         Ok(())
     }
 

@@ -39,7 +39,7 @@ pub(crate) fn field(out: &mut BytesMut, name: &str, value: &[u8]) {
 pub(crate) fn answer<'a>(
     out: &mut BytesMut,
     status: u16,
-    fields: impl Iterator<Item = Field<'a>> + Clone,
+    fields: &(impl Iterator<Item = Field<'a>> + Clone),
     body: &[u8],
     head_only: bool,
 ) {
@@ -70,7 +70,7 @@ pub(crate) fn answer<'a>(
 /// The answer to what is refused: its status, and a line that says why.
 pub(crate) fn refusal(out: &mut BytesMut, status: u16, fields: &[Field<'_>], reason: &str, head_only: bool) {
     let fields = fields.iter().copied().chain([("Content-Type", &b"text/plain"[..])]);
-    answer(out, status, fields, reason.as_bytes(), head_only);
+    answer(out, status, &fields, reason.as_bytes(), head_only);
 }
 
 fn decimal(out: &mut BytesMut, mut value: u64) {
@@ -135,7 +135,7 @@ mod tests {
     fn an_answer_has_its_length_and_closes() {
         let written = |status, fields: &[Field<'_>], body: &[u8], head_only| {
             let mut out = BytesMut::new();
-            answer(&mut out, status, fields.iter().copied(), body, head_only);
+            answer(&mut out, status, &fields.iter().copied(), body, head_only);
             out
         };
         assert_eq!(
