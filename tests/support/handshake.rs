@@ -31,11 +31,14 @@ pub(crate) fn config() -> Config {
     Config::default().origin(sansock::OriginPolicy::list(["http://example.com"]))
 }
 
+/// Names and values.
+pub(crate) type Fields = Vec<(String, Vec<u8>)>;
+
 /// What a server made of some bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Served {
     /// Method, target and fields of the request.
-    pub(crate) request: Option<(String, String, Vec<(String, Vec<u8>)>)>,
+    pub(crate) request: Option<(String, String, Fields)>,
     pub(crate) error: Option<HandshakeError>,
     /// What `accept` said.
     pub(crate) refused: Option<Refused>,
@@ -216,7 +219,7 @@ fn trim(text: &[u8]) -> &[u8] {
 }
 
 /// The lines of a head, and its fields; `None` if it is no complete and valid head.
-type Lines = (Vec<u8>, Vec<(String, Vec<u8>)>);
+type Lines = (Vec<u8>, Fields);
 
 fn lines(bytes: &[u8]) -> Option<Lines> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
@@ -254,51 +257,52 @@ pub(crate) fn is_opening_handshake(mut bytes: &[u8]) -> bool {
     while let [b'\r', b'\n', rest @ ..] = bytes {
         bytes = rest;
     }
-    fn check(bytes: &[u8]) -> Option<bool> {
-        let (first, fields) = lines(bytes)?;
-        let target = first.strip_prefix(b"GET ")?.strip_suffix(b" HTTP/1.1")?;
-        let target_ok = target.first() == Some(&b'/') && target.iter().all(|b| b.is_ascii_graphic() && *b != b'#');
+    opening_handshake(bytes).unwrap_or(false)
+}
 
-        let [host] = all(&fields, "host")[..] else { return None };
-        let mut host = host.splitn(2, |b| *b == b':');
-        let (name, port) = (host.next()?, host.next().unwrap_or_default());
-        let in_name = |b: &u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(b);
-        let host_ok = !name.is_empty() && name.iter().all(in_name) && port.iter().all(u8::is_ascii_digit);
+fn opening_handshake(bytes: &[u8]) -> Option<bool> {
+    let (first, fields) = lines(bytes)?;
+    let target = first.strip_prefix(b"GET ")?.strip_suffix(b" HTTP/1.1")?;
+    let target_ok = target.first() == Some(&b'/') && target.iter().all(|b| b.is_ascii_graphic() && *b != b'#');
 
-        let protocol = |one: &[u8]| one.splitn(2, |b| *b == b'/').all(token);
-        let upgrade = list(&all(&fields, "upgrade"), protocol)?;
-        let upgrade_ok = upgrade.iter().any(|one| one.eq_ignore_ascii_case(b"websocket"));
-        let connection = list(&all(&fields, "connection"), token)?;
-        let connection_ok = connection.iter().any(|one| one.eq_ignore_ascii_case(b"upgrade"));
+    let [host] = all(&fields, "host")[..] else { return None };
+    let mut host = host.splitn(2, |b| *b == b':');
+    let (name, port) = (host.next()?, host.next().unwrap_or_default());
+    let in_name = |b: &u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(b);
+    let host_ok = !name.is_empty() && name.iter().all(in_name) && port.iter().all(u8::is_ascii_digit);
 
-        let [key] = all(&fields, "sec-websocket-key")[..] else { return None };
-        let version_ok = all(&fields, "sec-websocket-version") == [b"13"];
-        let body = !all(&fields, "content-length").is_empty() || !all(&fields, "transfer-encoding").is_empty();
+    let protocol = |one: &[u8]| one.splitn(2, |b| *b == b'/').all(token);
+    let upgrade = list(&all(&fields, "upgrade"), protocol)?;
+    let upgrade_ok = upgrade.iter().any(|one| one.eq_ignore_ascii_case(b"websocket"));
+    let connection = list(&all(&fields, "connection"), token)?;
+    let connection_ok = connection.iter().any(|one| one.eq_ignore_ascii_case(b"upgrade"));
 
-        let offered = all(&fields, "sec-websocket-protocol");
-        let mut names = list(&offered, token)?;
-        let count = names.len();
-        names.sort_unstable();
-        names.dedup();
-        let names_ok = names.len() == count && (offered.is_empty() || count > 0);
+    let [key] = all(&fields, "sec-websocket-key")[..] else { return None };
+    let version_ok = all(&fields, "sec-websocket-version") == [b"13"];
+    let body = !all(&fields, "content-length").is_empty() || !all(&fields, "transfer-encoding").is_empty();
 
-        let param = |one: &[u8]| one.splitn(2, |b| *b == b'=').all(|part| token(trim(part)));
-        let extension = |one: &[u8]| {
-            let mut parts = one.split(|b| *b == b';').map(trim);
-            token(parts.next().unwrap_or_default()) && parts.all(param)
-        };
-        let offered = all(&fields, "sec-websocket-extensions");
-        let extensions_ok = !list(&offered, extension)?.is_empty() || offered.is_empty();
+    let offered = all(&fields, "sec-websocket-protocol");
+    let mut names = list(&offered, token)?;
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    let names_ok = names.len() == count && (offered.is_empty() || count > 0);
 
-        let origin_ok = match all(&fields, "origin")[..] {
-            [] => true,
-            [origin] => origin.eq_ignore_ascii_case(b"http://example.com"),
-            _ => false,
-        };
-        let all_ok = target_ok && host_ok && upgrade_ok && connection_ok && version_ok && !body;
-        Some(all_ok && is_key(key) && names_ok && extensions_ok && origin_ok)
-    }
-    check(bytes).unwrap_or(false)
+    let param = |one: &[u8]| one.splitn(2, |b| *b == b'=').all(|part| token(trim(part)));
+    let extension = |one: &[u8]| {
+        let mut parts = one.split(|b| *b == b';').map(trim);
+        token(parts.next().unwrap_or_default()) && parts.all(param)
+    };
+    let offered = all(&fields, "sec-websocket-extensions");
+    let extensions_ok = !list(&offered, extension)?.is_empty() || offered.is_empty();
+
+    let origin_ok = match all(&fields, "origin")[..] {
+        [] => true,
+        [origin] => origin.eq_ignore_ascii_case(b"http://example.com"),
+        _ => false,
+    };
+    let all_ok = target_ok && host_ok && upgrade_ok && connection_ok && version_ok && !body;
+    Some(all_ok && is_key(key) && names_ok && extensions_ok && origin_ok)
 }
 
 /// Whether a text is the one base64 form of 16 bytes, by decoding it.
@@ -311,21 +315,22 @@ pub(crate) fn is_key(key: &[u8]) -> bool {
 
 /// The strict second opinion on an answer to [`answer_pieces`]'s client.
 pub(crate) fn is_switch(bytes: &[u8]) -> bool {
-    fn check(bytes: &[u8]) -> Option<bool> {
-        let (first, fields) = lines(bytes)?;
-        let rest = first.strip_prefix(b"HTTP/1.1 101")?;
-        let first_ok = rest.is_empty() || rest[0] == b' ';
-        let [upgrade] = all(&fields, "upgrade")[..] else { return None };
-        let connection = list(&all(&fields, "connection"), token)?;
-        let connection_ok = connection.iter().any(|one| one.eq_ignore_ascii_case(b"upgrade"));
-        let accept_ok = all(&fields, "sec-websocket-accept") == [accept().as_bytes()];
-        let chosen = all(&fields, "sec-websocket-protocol");
-        let chosen_ok = chosen.is_empty() || chosen == [b"chat"] || chosen == [&b"superchat"[..]];
-        let extended = !all(&fields, "sec-websocket-extensions").is_empty();
-        let upgrade_ok = upgrade.eq_ignore_ascii_case(b"websocket");
-        Some(first_ok && upgrade_ok && connection_ok && accept_ok && chosen_ok && !extended)
-    }
-    check(bytes).unwrap_or(false)
+    switch(bytes).unwrap_or(false)
+}
+
+fn switch(bytes: &[u8]) -> Option<bool> {
+    let (first, fields) = lines(bytes)?;
+    let rest = first.strip_prefix(b"HTTP/1.1 101")?;
+    let first_ok = rest.is_empty() || rest[0] == b' ';
+    let [upgrade] = all(&fields, "upgrade")[..] else { return None };
+    let connection = list(&all(&fields, "connection"), token)?;
+    let connection_ok = connection.iter().any(|one| one.eq_ignore_ascii_case(b"upgrade"));
+    let accept_ok = all(&fields, "sec-websocket-accept") == [accept().as_bytes()];
+    let chosen = all(&fields, "sec-websocket-protocol");
+    let chosen_ok = chosen.is_empty() || chosen == [b"chat"] || chosen == [&b"superchat"[..]];
+    let extended = !all(&fields, "sec-websocket-extensions").is_empty();
+    let upgrade_ok = upgrade.eq_ignore_ascii_case(b"websocket");
+    Some(first_ok && upgrade_ok && connection_ok && accept_ok && chosen_ok && !extended)
 }
 
 /// Every single-byte replacement, deletion and duplication.
