@@ -137,6 +137,14 @@ impl<'a> Extension<'a> {
     }
 }
 
+/// The only extension of a field value; of a list that is malformed, or has none or several, there is none.
+#[cfg(feature = "deflate")]
+pub(crate) fn sole_extension(value: &[u8]) -> Option<Extension<'_>> {
+    let mut rest = Cursor(value);
+    let sole = rest.extension().ok()?;
+    if rest.extension().ok()?.is_none() { sole } else { None }
+}
+
 /// Whether one field value is a list of extensions, if only with empty elements; how many it has.
 pub(crate) fn check_extensions(value: &[u8]) -> Result<usize, Invalid> {
     let mut rest = Cursor(value);

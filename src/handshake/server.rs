@@ -1,6 +1,9 @@
 //! The server's half of the opening handshake (RFC 6455 §4.2): [`Handshake`] reads a [`Request`], which is answered
 //! whenever the application knows how.
 
+use alloc::string::String;
+#[cfg(feature = "deflate")]
+use alloc::string::ToString;
 use core::{
     fmt,
     sync::atomic::{AtomicBool, Ordering},
@@ -18,6 +21,8 @@ use super::{
     uri::absolute_target,
     write::{self, Field},
 };
+#[cfg(feature = "deflate")]
+use crate::deflate::{self, Agreement, Declined};
 use crate::{
     config::Config,
     connection::{Connection, Transport},
@@ -284,6 +289,9 @@ impl Request {
         if let Some(subprotocol) = accepted.subprotocol {
             write::field(out, "Sec-WebSocket-Protocol", subprotocol.as_bytes());
         }
+        if let Some(extensions) = &accepted.extensions {
+            write::field(out, "Sec-WebSocket-Extensions", extensions.as_bytes());
+        }
         for (name, value) in response.fields {
             write::field(out, name, value);
         }
@@ -307,8 +315,36 @@ impl Request {
         }
         self.claim()?;
         let key = self.verdict.map_err(Refused::Request)?;
-        let accepted = Accepted { accept: accept(&key), subprotocol: response.subprotocol };
-        Ok((Connection::server(&self.config), accepted))
+        let (connection, extensions) = self.extend(Connection::server(&self.config));
+        Ok((connection, Accepted { accept: accept(&key), subprotocol: response.subprotocol, extensions }))
+    }
+
+    /// Agrees on the first extension of those offered that this side speaks too (§9.1); the list that says so.
+    #[cfg(feature = "deflate")]
+    fn extend(&self, connection: Connection) -> (Connection, Option<String>) {
+        let Some(settings) = &self.config.deflate else { return (connection, None) };
+        match self.deflate_offers().find_map(Result::ok) {
+            Some((answer, agreement)) => (connection.with_deflate(agreement, settings), Some(answer.to_string())),
+            None => (connection, None),
+        }
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    #[allow(clippy::unused_self, reason = "no extension is spoken without the feature")]
+    fn extend(&self, connection: Connection) -> (Connection, Option<String>) {
+        (connection, None)
+    }
+
+    /// What each offer of permessage-deflate comes to (RFC 7692 §5.1): this server's answer and what is agreed with it,
+    /// or why it is passed over. [`accept`](Self::accept) takes the first that is good; there is none when
+    /// [`Config::deflate`] is off.
+    #[cfg(feature = "deflate")]
+    pub fn deflate_offers(&self) -> impl Iterator<Item = Result<(deflate::Params, Agreement), Declined>> {
+        let offers = self.extensions().filter(|extension| extension.name == deflate::NAME);
+        let settings = self.config.deflate;
+        offers.map_while(move |offer| {
+            settings.map(|settings| settings.answer(&deflate::Params::of_offer(offer.params())?))
+        })
     }
 
     /// Answers without a connection: any status from 200 to 599, with fields and a body. Content-Length and
@@ -447,18 +483,21 @@ impl<'a> Response<'a> {
 }
 
 /// What a 101 must say for the connection that [`Request::accept_parts`] returned.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Accepted<'a> {
     accept: [u8; 28],
     subprotocol: Option<&'a str>,
+    extensions: Option<String>,
 }
 
 impl Accepted<'_> {
-    /// Upgrade, Connection, Sec-WebSocket-Accept and, if one was chosen, Sec-WebSocket-Protocol.
+    /// Upgrade, Connection, Sec-WebSocket-Accept and, if something was chosen, Sec-WebSocket-Protocol and
+    /// Sec-WebSocket-Extensions.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let fixed =
             [("Upgrade", &b"websocket"[..]), ("Connection", b"Upgrade"), ("Sec-WebSocket-Accept", &self.accept)];
         let chosen = self.subprotocol.map(|subprotocol| ("Sec-WebSocket-Protocol", subprotocol.as_bytes()));
-        fixed.into_iter().chain(chosen)
+        let agreed = self.extensions.as_ref().map(|list| ("Sec-WebSocket-Extensions", list.as_bytes()));
+        fixed.into_iter().chain(chosen).chain(agreed)
     }
 }
