@@ -29,11 +29,11 @@ fi
 "$work/python/bin/python" -m pip --quiet --disable-pip-version-check install --upgrade websockets
 # The scripts go where the packages are: Node looks for a module beside the file that imports it.
 cp tests/interop/*.mjs "$work"
-npm --prefix "$work" install --no-audit --no-fund --loglevel=error ws@latest playwright-core@latest
+npm --prefix "$work" install --no-audit --no-fund --silent ws@latest playwright-core@latest
 python=$work/python/bin/python
 "$python" -m pip --disable-pip-version-check list 2> /dev/null | grep '^websockets '
-npm --prefix "$work" ls --depth=0 --loglevel=error | grep @
-"$CHROMIUM" --version
+npm --prefix "$work" ls --depth=0 --silent | grep "@[0-9]"
+"$CHROMIUM" --version 2> /dev/null
 
 cargo build --release --example echo_server --example interop_client
 

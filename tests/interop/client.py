@@ -99,8 +99,8 @@ with connect(origin=f"http://127.0.0.1:{port}") as ws:
     echoes("same origin is accepted", ws, "hello")
 for origin in ["http://example.com", f"https://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}", "null"]:
     try:
-        connect(origin=origin).close()
-        status = 101
+        with connect(origin=origin):
+            status = 101
     except InvalidStatus as error:
         status = error.response.status_code
     check(f"origin {origin} is refused with 403", status == 403)

@@ -13,7 +13,7 @@ const wss = new WebSocketServer({
 });
 
 async function handle(ws, [what, ...rest]) {
-  if (what === "echo" || what === "raw") {
+  if (what === "watched" || what === "raw") {
     ws.on("close", (code, reason) => {
       // 1005 and 1006 are no codes on the wire: `ws` says so that there was a Close without one, or none at all.
       closes.push(code === 1006 ? "none" : `${code} ${reason}`);
@@ -22,6 +22,7 @@ async function handle(ws, [what, ...rest]) {
   }
   switch (what) {
     case "echo":
+    case "watched":
       ws.on("message", (data, binary) => ws.send(data, { binary }));
       break;
     case "fragments":
@@ -37,6 +38,7 @@ async function handle(ws, [what, ...rest]) {
       const pong = once(ws, "pong");
       ws.ping("are you there?");
       if ((await pong)[0].toString() === "are you there?") ws.send("you are there");
+      ws.close(1000);
       break;
     }
     case "close":
