@@ -8,7 +8,8 @@ use std::{net::TcpStream, time::Instant};
 use sansock::{
     Chunk, CloseCode, Config, Error, Event, HandshakeError, Initiator, Limit, Message, Violation,
     adapter::blocking::{self, WebSocket},
-    client, handshake::Uri,
+    client,
+    handshake::Uri,
 };
 
 const MIB: usize = 1 << 20;
