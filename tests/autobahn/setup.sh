@@ -10,7 +10,7 @@ python=${PYTHON:-python3.11}
 
 "$python" -W ignore -c 'import lib2to3.refactor' 2>/dev/null || {
     echo "$0: $python is missing or has no lib2to3, which Python 3.13 dropped." >&2
-    echo "Install python3.11 and python3.11-venv, or set PYTHON to another Python that has it." >&2
+    echo "Install python3.11, python3.11-venv and python3-lib2to3 (their names in Debian), or set PYTHON to one that has it." >&2
     exit 1
 }
 
