@@ -141,7 +141,7 @@ fn failing(open: &impl Fn(&str) -> WebSocket<TcpStream>, last_close: &impl Fn() 
     ] {
         let mut websocket = open(&format!("/raw/{hex}"));
         match websocket.read() {
-            Err(blocking::Error::Protocol(found)) => assert_eq!(found, error, "{what}"),
+            Err(blocking::Error::Connection(found)) => assert_eq!(found, error, "{what}"),
             other => panic!("{what} should fail the connection, not be {other:?}"),
         }
         let told = last_close();
