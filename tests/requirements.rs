@@ -132,7 +132,9 @@ fn ids_in_tests(source: &str) -> Vec<String> {
 
 /// What stands behind `//` outside a string.
 fn comment(line: &str) -> Option<&str> {
-    line.match_indices("//").find(|(at, _)| line[..*at].matches('"').count() % 2 == 0).map(|(at, _)| &line[at..])
+    line.match_indices("//")
+        .find(|(at, _)| line[..*at].matches('"').count().is_multiple_of(2))
+        .map(|(at, _)| &line[at..])
 }
 
 fn ids(text: &str) -> impl Iterator<Item = String> {

@@ -50,7 +50,7 @@ fn text(websocket: &mut WebSocket<TcpStream>) -> String {
 }
 
 fn messages(websocket: &mut WebSocket<TcpStream>, how: &str) {
-    let noise: Vec<u8> = (0..MIB).map(|i| (i * i >> 3) as u8).collect();
+    let noise: Vec<u8> = (0..MIB).map(|i| ((i * i) >> 3) as u8).collect();
     for (what, message) in [
         ("text", Message::from("plain")),
         ("empty text", Message::from("")),
