@@ -12,7 +12,6 @@ pub mod strict;
 use bytes::BytesMut;
 use sansock::{
     Chunk, CloseCode, CloseFrame, CloseInfo, Config, Connection, Data, Delivery, Error, Event, State, Transport,
-    Violation,
 };
 
 /// The key of RFC 6455 §5.7: all frames to a server are masked with it.
