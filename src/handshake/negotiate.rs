@@ -123,13 +123,13 @@ impl<'a> RequestFields<'a> {
     /// `subprotocols` are the values of the fields Sec-WebSocket-Protocol.
     pub(crate) fn verdict(
         &self,
-        method: &str,
+        method: &[u8],
         target: &str,
         subprotocols: impl Iterator<Item = &'a [u8]> + Clone,
         policy: &OriginPolicy,
     ) -> Result<[u8; 24], UpgradeError> {
         // §4.2.1, item 1: a GET request.
-        if method != "GET" {
+        if method != b"GET" {
             return Err(UpgradeError::Method);
         }
         let (scheme, authority) = self.authority(target)?;
@@ -223,6 +223,13 @@ fn is_allowed(policy: &OriginPolicy, origin: Once<'_>, scheme: Option<&str>, aut
     match &policy.rule {
         OriginRule::Any => true,
         OriginRule::Predicate(allows) => allows(origin),
+        // As browsers write it when neither names a port; the rest is for the other cases.
+        OriginRule::Same
+            if scheme.is_none()
+                && ["https://", "http://"].iter().any(|scheme| origin.strip_prefix(scheme) == Some(authority.text)) =>
+        {
+            true
+        }
         OriginRule::Same => Origin::parse(origin).is_some_and(|origin| {
             // A request says its scheme only in an absolute target; else the page's scheme tells the default port.
             let own = scheme.map(|own| if default_port(own) == Some(443) { "https" } else { "http" });

@@ -260,7 +260,7 @@ impl Request {
     fn new(head: Head, method: Span, target: Span, config: &Config) -> Self {
         let fields = RequestFields::collect(head.raw_fields());
         let subprotocols = head.all("sec-websocket-protocol");
-        let verdict = fields.verdict(head.str(method), head.str(target), subprotocols, &config.origin);
+        let verdict = fields.verdict(head.bytes(method), head.str(target), subprotocols, &config.origin);
         let (content_length, transfer_encoding) = (fields.content_length().ok(), fields.transfer_encoding);
         let (config, answered) = (config.clone(), AtomicBool::new(false));
         Self { head, method, target, config, verdict, content_length, transfer_encoding, answered }
