@@ -103,6 +103,10 @@ pub struct Config {
     pub max_headers: usize,
     /// Body bytes that a client keeps of an answer other than 101. 64 KiB: enough for an error page.
     pub max_body_len: usize,
+    /// Which web pages may connect to a server. Its own, and whatever is no web page: the only thing that keeps a
+    /// foreign page from using its visitor's cookies (RFC 6455 §10.2).
+    #[cfg(feature = "handshake")]
+    pub origin: OriginPolicy,
 }
 
 impl Default for Config {
@@ -123,6 +127,8 @@ impl Default for Config {
             max_line_len: 8 << 10,
             max_headers: 100,
             max_body_len: 64 << 10,
+            #[cfg(feature = "handshake")]
+            origin: OriginPolicy::same(),
         }
     }
 }
@@ -226,5 +232,100 @@ impl Config {
     pub fn max_body_len(mut self, bytes: usize) -> Self {
         self.max_body_len = bytes;
         self
+    }
+
+    /// Sets [`Config::origin`].
+    #[cfg(feature = "handshake")]
+    #[must_use]
+    pub fn origin(mut self, policy: OriginPolicy) -> Self {
+        self.origin = policy;
+        self
+    }
+}
+
+#[cfg(feature = "handshake")]
+pub use origin::OriginPolicy;
+
+#[cfg(feature = "handshake")]
+pub(crate) use origin::Rule as OriginRule;
+
+#[cfg(feature = "handshake")]
+mod origin {
+    use alloc::{string::String, sync::Arc, vec::Vec};
+    use core::fmt;
+
+    /// Which web pages may connect (RFC 6455 §10.2). Others are refused with 403.
+    ///
+    /// Browsers name the page's origin in every opening handshake; other programs need not, and may name any. So a
+    /// policy protects the users of browsers, not the server. Origins are compared by scheme, host and port, where
+    /// `https://a.example` and `https://A.example:443` are the same (RFC 6454 §5).
+    ///
+    /// ```
+    /// use sansock::{Config, OriginPolicy};
+    ///
+    /// let config = Config::default().origin(OriginPolicy::list(["https://a.example", "https://b.example:8443"]));
+    /// ```
+    #[derive(Clone, Debug)]
+    pub struct OriginPolicy {
+        pub(crate) rule: Rule,
+        pub(crate) allows_absent: bool,
+    }
+
+    #[derive(Clone)]
+    pub(crate) enum Rule {
+        Any,
+        Same,
+        List(Arc<[String]>),
+        Predicate(Arc<dyn Fn(&str) -> bool + Send + Sync>),
+    }
+
+    impl OriginPolicy {
+        /// Any page: for servers that rely neither on cookies nor on the network that they are in.
+        #[must_use]
+        pub const fn any() -> Self {
+            Self::new(Rule::Any)
+        }
+
+        /// Pages of the request's own host and port. Whether the page came over TLS makes no difference, because the
+        /// machine does not know whether it is behind TLS itself.
+        #[must_use]
+        pub const fn same() -> Self {
+            Self::new(Rule::Same)
+        }
+
+        /// Pages of these origins, such as `https://example.com:8443`; `null` means the pages without an origin. An
+        /// entry that is no origin matches none.
+        #[must_use]
+        pub fn list<S: Into<String>>(origins: impl IntoIterator<Item = S>) -> Self {
+            Self::new(Rule::List(origins.into_iter().map(Into::into).collect::<Vec<_>>().into()))
+        }
+
+        /// Pages whose origin, as the browser wrote it, this function likes. It is asked once a request.
+        #[must_use]
+        pub fn predicate(allows: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+            Self::new(Rule::Predicate(Arc::new(allows)))
+        }
+
+        /// The same policy, but a request without an Origin is refused, too.
+        #[must_use]
+        pub fn required(mut self) -> Self {
+            self.allows_absent = false;
+            self
+        }
+
+        const fn new(rule: Rule) -> Self {
+            Self { rule, allows_absent: true }
+        }
+    }
+
+    impl fmt::Debug for Rule {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match self {
+                Self::Any => f.write_str("Any"),
+                Self::Same => f.write_str("Same"),
+                Self::List(origins) => f.debug_list().entries(origins.iter()).finish(),
+                Self::Predicate(_) => f.write_str("Predicate"),
+            }
+        }
     }
 }

@@ -142,6 +142,22 @@ pub enum SendError {
     MessageOpen,
     /// A client must mask every frame with a key of its own, so none can be prepared for it (§5.3).
     MustMask,
+    /// The request was answered before: it has one answer.
+    Answered,
+    /// A status outside 200 to 599, or a body with 204 or 304, which have none (RFC 9110 §15).
+    Status,
+    /// The name of a header field that is no token (RFC 9110 §5.1).
+    FieldName,
+    /// The value of a header field with a CR, an LF or another control character in it (RFC 9110 §5.5).
+    FieldValue,
+    /// A header field that the handshake writes itself: this one, in lower case.
+    ManagedField(&'static str),
+    /// A subprotocol that the client did not offer (§4.2.2), that is no token, or offered twice (§4.1).
+    Subprotocol,
+    /// A host, or its port, that cannot be in a Host field (RFC 9112 §3.2).
+    Host,
+    /// A request target that is not a path with an optional query, in visible ASCII without `#` (RFC 9112 §3.2.1).
+    Target,
 }
 
 impl fmt::Display for SendError {
@@ -151,6 +167,14 @@ impl fmt::Display for SendError {
             Self::TooLong => "control frame longer than 125 bytes",
             Self::MessageOpen => "a fragmented message is open",
             Self::MustMask => "a client must mask each frame by itself",
+            Self::Answered => "the request is answered already",
+            Self::Status => "no status for this answer",
+            Self::FieldName => "a field name is no token",
+            Self::FieldValue => "a field value has a control character",
+            Self::ManagedField(name) => return write!(f, "the handshake writes {name} itself"),
+            Self::Subprotocol => "the subprotocol was not offered, or is malformed",
+            Self::Host => "the host is malformed",
+            Self::Target => "the request target is malformed",
         })
     }
 }

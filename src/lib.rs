@@ -83,6 +83,8 @@ mod deflate {
 pub mod encode;
 pub mod error;
 pub mod frame;
+#[cfg(feature = "handshake")]
+pub mod handshake;
 pub mod mask;
 pub mod message;
 pub mod timer;
@@ -100,4 +102,9 @@ pub use {
     error::{Error, SendError, Violation},
     message::{Chunk, Data, Delivery, Event, Kind, Message},
     timer::Timestamp,
+};
+#[cfg(feature = "handshake")]
+pub use {
+    config::OriginPolicy,
+    handshake::{HandshakeError, Malformed, Refused, UpgradeError, client, server},
 };

@@ -1,0 +1,449 @@
+//! The client's half of the opening handshake (RFC 6455 §4.1): [`connect`] writes a [`Request`], [`Handshake`] reads
+//! the answer.
+
+use alloc::{borrow::Cow, boxed::Box, string::String, vec::Vec};
+use core::fmt;
+
+use bytes::BytesMut;
+use chacha20::{
+    ChaCha12Rng,
+    rand_core::{Rng, SeedableRng},
+};
+
+use super::{
+    base64,
+    body::Body,
+    deadline::Deadline,
+    error::HandshakeError,
+    head::{Complete, Fields, Head, Kind, Scanner, Span},
+    headers::check_subprotocols,
+    negotiate::check_response,
+    uri::{Authority, Uri},
+    write::{self, Field},
+};
+use crate::{
+    config::Config,
+    connection::{Connection, Transport},
+    error::SendError,
+    timer::Timestamp,
+};
+
+/// What the handshake writes into a request itself, or what has no place there.
+const MANAGED: [&str; 11] = [
+    "host",
+    "upgrade",
+    "connection",
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "sec-websocket-protocol",
+    "sec-websocket-extensions",
+    "sec-websocket-accept",
+    "origin",
+    "content-length",
+    "transfer-encoding",
+];
+
+/// How many interim answers (RFC 9110 §15.2) may come before the one that counts.
+const MAX_INTERIM: u8 = 8;
+
+/// What a client asks for.
+///
+/// ```
+/// use sansock::{client::Request, handshake::Uri};
+///
+/// let uri = Uri::parse("ws://user:secret@example.com:8080/chat")?;
+/// let request = Request::from_uri(&uri).subprotocols(&["chat.v2", "chat"]).headers(&[("User-Agent", b"me/1.0")]);
+/// # Ok::<(), sansock::handshake::UriError>(())
+/// ```
+#[derive(Clone)]
+pub struct Request<'a> {
+    host: &'a str,
+    target: Cow<'a, str>,
+    origin: Option<&'a str>,
+    subprotocols: &'a [&'a str],
+    authorization: Option<String>,
+    fields: &'a [Field<'a>],
+}
+
+impl<'a> Request<'a> {
+    /// For this host, as the Host field names it: with a port unless it is the scheme's own, an IPv6 address in
+    /// brackets. The target is a path with an optional query.
+    #[must_use]
+    pub fn new(host: &'a str, target: impl Into<Cow<'a, str>>) -> Self {
+        let target = target.into();
+        Self { host, target, origin: None, subprotocols: &[], authorization: None, fields: &[] }
+    }
+
+    /// For what a URI names. Its userinfo becomes an Authorization field, unless [`headers`](Self::headers) have one.
+    #[must_use]
+    pub fn from_uri(uri: &Uri<'a>) -> Self {
+        Self { authorization: uri.basic_auth(), ..Self::new(uri.authority(), uri.target()) }
+    }
+
+    /// Offers these subprotocols, the best first (§4.1, item 10).
+    #[must_use]
+    pub fn subprotocols(mut self, best_first: &'a [&'a str]) -> Self {
+        self.subprotocols = best_first;
+        self
+    }
+
+    /// Sends this Origin, as browsers do (§4.1, item 8).
+    #[must_use]
+    pub fn origin(mut self, origin: impl Into<Option<&'a str>>) -> Self {
+        self.origin = origin.into();
+        self
+    }
+
+    /// Adds these header fields. Those that the handshake writes itself are refused, and so is any control character.
+    #[must_use]
+    pub fn headers(mut self, fields: &'a [(&'a str, &'a [u8])]) -> Self {
+        self.fields = fields;
+        self
+    }
+
+    fn check(&self) -> Result<(), SendError> {
+        Authority::parse(self.host).map_err(|_| SendError::Host)?;
+        let target = self.target.as_bytes();
+        if target.first() != Some(&b'/') || target.iter().any(|&byte| !byte.is_ascii_graphic() || byte == b'#') {
+            return Err(SendError::Target);
+        }
+        if let Some(origin) = self.origin {
+            write::check_value(origin.as_bytes())?;
+        }
+        let names_only = self.subprotocols.iter().all(|name| super::headers::token(name.as_bytes()).is_some());
+        let names = self.subprotocols.iter().map(|name| name.as_bytes());
+        if !names_only || !self.subprotocols.is_empty() && check_subprotocols(names).is_err() {
+            return Err(SendError::Subprotocol);
+        }
+        write::check_fields(self.fields, &MANAGED)
+    }
+
+    /// §4.1, items 2 to 12.
+    fn write(&self, key: &[u8; 24], subprotocols: &str, out: &mut BytesMut) {
+        out.reserve(256 + self.target.len());
+        out.extend_from_slice(b"GET ");
+        out.extend_from_slice(self.target.as_bytes());
+        out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+        out.extend_from_slice(self.host.as_bytes());
+        out.extend_from_slice(b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ");
+        out.extend_from_slice(key);
+        out.extend_from_slice(b"\r\nSec-WebSocket-Version: 13\r\n");
+        if !subprotocols.is_empty() {
+            write::field(out, "Sec-WebSocket-Protocol", subprotocols.as_bytes());
+        }
+        if let Some(origin) = self.origin {
+            write::field(out, "Origin", origin.as_bytes());
+        }
+        let has_authorization = self.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        if let Some(authorization) = &self.authorization
+            && !has_authorization
+        {
+            write::field(out, "Authorization", authorization.as_bytes());
+        }
+        for (name, value) in self.fields {
+            write::field(out, name, value);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Keeps what authenticates a user out of logs.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("host", &self.host).field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+/// Writes the request, and returns the machine that reads its answer. Nothing may follow in `out` before that has
+/// yielded the [`Connection`] (§4.1).
+///
+/// `seed` must come fresh from a good source of randomness for each connection: it makes the key of this handshake and
+/// the masking keys of the connection (§10.3), which do not tell of each other. The same seed gives the same bytes.
+///
+/// The error is the caller's: a malformed host, target, subprotocol or field; nothing was written.
+pub fn connect(
+    request: &Request<'_>,
+    config: &Config,
+    seed: [u8; 32],
+    out: &mut BytesMut,
+) -> Result<Handshake, SendError> {
+    request.check()?;
+    // §4.1, item 7: 16 random bytes in base64. What the masks grow from is another part of the same stream.
+    let mut random = ChaCha12Rng::from_seed(seed);
+    let (mut nonce, mut seed) = ([0; 16], [0; 32]);
+    random.fill_bytes(&mut nonce);
+    random.fill_bytes(&mut seed);
+    let key = base64(&nonce);
+
+    let subprotocols = request.subprotocols.join(", ");
+    request.write(&key, &subprotocols, out);
+    Ok(Handshake {
+        key,
+        seed,
+        subprotocols,
+        phase: Phase::Head(Scanner::new(Kind::Response, config)),
+        interim: 0,
+        deadline: Deadline::after(config.handshake_timeout),
+        config: config.clone(),
+    })
+}
+
+/// Reads the answer to a request. No I/O and no clock; holds at most [`max_head_len`](Config::max_head_len) or
+/// [`max_body_len`](Config::max_body_len), and some 600 bytes.
+pub struct Handshake {
+    key: [u8; 24],
+    seed: [u8; 32],
+    /// What was offered, as the field says it.
+    subprotocols: String,
+    phase: Phase,
+    interim: u8,
+    deadline: Deadline,
+    config: Config,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Head(Scanner),
+    /// The answer was another than 101: its head is there.
+    Body(Box<Response>, Body),
+    /// It became a connection.
+    Done,
+    /// It failed, and there is nothing to wait for.
+    Closed,
+    Aborted,
+}
+
+impl Handshake {
+    /// Takes the answer from the front of `input`; `None` while it is not complete. What follows a 101, the first
+    /// frames, stays in `input`.
+    ///
+    /// Any answer but a valid 101 is an error. [`HandshakeError::Rejected`] has the server's own words: its head, and
+    /// its body as far as [`max_body_len`](Config::max_body_len) goes. After an error `input` is discarded, and the
+    /// socket is to be closed.
+    pub fn receive(&mut self, input: &mut &mut [u8]) -> Result<Option<(Connection, Response)>, HandshakeError> {
+        let result = self.advance(input);
+        if result.is_err() {
+            self.close(Phase::Closed);
+        }
+        if !matches!(self.phase, Phase::Done)
+            && (result.is_err() || matches!(self.phase, Phase::Closed | Phase::Aborted))
+        {
+            *input = &mut [];
+        }
+        result
+    }
+
+    /// The same for an answer that an HTTP library has read, of version 1.1: its status and its fields. An answer other
+    /// than 101 is [`HandshakeError::Rejected`] without its body.
+    pub fn receive_parts<'a>(
+        &mut self,
+        status: u16,
+        fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    ) -> Result<(Connection, Response), HandshakeError> {
+        let (head, []) = Head::from_parts([], fields);
+        let response =
+            Response { head, status, reason: Span::default(), subprotocol: None, body: Vec::new(), whole: false };
+        let result =
+            if status == 101 { self.finish(response) } else { Err(HandshakeError::Rejected(Box::new(response))) };
+        self.close(if result.is_ok() { Phase::Done } else { Phase::Closed });
+        result
+    }
+
+    /// The server has shut down its half, or the transport ended: the end of a body that has no other, and an error in
+    /// any case, unless the handshake is over.
+    pub fn receive_eof(&mut self) -> Result<(), HandshakeError> {
+        match core::mem::replace(&mut self.phase, Phase::Closed) {
+            Phase::Head(_) => {
+                self.close(Phase::Closed);
+                Err(HandshakeError::ConnectionLost)
+            }
+            Phase::Body(response, mut body) => {
+                self.close(Phase::Closed);
+                body.receive_eof();
+                Err(response.rejected(body))
+            }
+            over => {
+                self.phase = over;
+                Ok(())
+            }
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due; [`Timestamp::ZERO`] means at once.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.deadline.poll()
+    }
+
+    /// Tells the time: once after [`connect`], after each `receive`, and when it is due.
+    ///
+    /// [`HandshakeError::Timeout`] when the server took longer than [`handshake_timeout`](Config::handshake_timeout);
+    /// [`HandshakeError::Rejected`] instead, when only the body of its answer is late.
+    pub fn handle_timeout(&mut self, now: Timestamp, _out: &mut BytesMut) -> Result<(), HandshakeError> {
+        if !self.deadline.passed(now) {
+            return Ok(());
+        }
+        match core::mem::replace(&mut self.phase, Phase::Aborted) {
+            Phase::Body(response, body) => Err(response.rejected(body)),
+            _ => Err(HandshakeError::Timeout),
+        }
+    }
+
+    /// What to do with the socket: [`Transport::KeepOpen`], until an error makes it [`Transport::Close`], or a timeout
+    /// [`Transport::Abort`].
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        match self.phase {
+            Phase::Head(_) | Phase::Body(..) | Phase::Done => Transport::KeepOpen,
+            Phase::Closed => Transport::Close,
+            Phase::Aborted => Transport::Abort,
+        }
+    }
+
+    /// The Sec-WebSocket-Key that was sent.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        core::str::from_utf8(&self.key).unwrap_or_default()
+    }
+
+    fn advance(&mut self, input: &mut &mut [u8]) -> Result<Option<(Connection, Response)>, HandshakeError> {
+        loop {
+            match &mut self.phase {
+                Phase::Head(scanner) => {
+                    let Some(head) = scanner.receive(input)? else { return Ok(None) };
+                    if let Some(connected) = self.head(head)? {
+                        return Ok(Some(connected));
+                    }
+                }
+                Phase::Body(_, body) => {
+                    if !body.receive(input) {
+                        return Ok(None);
+                    }
+                    let Phase::Body(response, body) = core::mem::replace(&mut self.phase, Phase::Closed) else {
+                        return Ok(None);
+                    };
+                    return Err(response.rejected(body));
+                }
+                Phase::Done | Phase::Closed | Phase::Aborted => return Ok(None),
+            }
+        }
+    }
+
+    /// A complete head: of the answer, or of an interim one.
+    fn head(&mut self, head: Complete) -> Result<Option<(Connection, Response)>, HandshakeError> {
+        let (head, line) = head.response()?;
+        let (status, reason) = (line.status, line.reason);
+        match status {
+            100 | 102..=199 => {
+                // RFC 9110 §15.2: a client must be able to parse interim answers before the one that counts.
+                self.interim += 1;
+                if self.interim > MAX_INTERIM {
+                    return Err(HandshakeError::TooManyInterim);
+                }
+                self.phase = Phase::Head(Scanner::new(Kind::Response, &self.config));
+                return Ok(None);
+            }
+            101 if line.minor_version == 0 => return Err(HandshakeError::Version),
+            _ => {}
+        }
+        let response = Response { reason, head, status, subprotocol: None, body: Vec::new(), whole: true };
+        if status == 101 {
+            let connected = self.finish(response)?;
+            self.close(Phase::Done);
+            return Ok(Some(connected));
+        }
+        let body = Body::new(status, &response.head, self.config.max_body_len, self.config.max_head_len);
+        self.phase = Phase::Body(Box::new(response), body);
+        Ok(None)
+    }
+
+    /// A 101: checks it and makes the connection.
+    fn finish(&self, mut response: Response) -> Result<(Connection, Response), HandshakeError> {
+        let offered = self.subprotocols.split(", ").filter(|name| !name.is_empty());
+        let chosen = check_response(response.head.raw_fields(), &self.key, offered)?.is_some();
+        response.subprotocol = if chosen { response.head.first("sec-websocket-protocol") } else { None };
+        Ok((Connection::client(&self.config, self.seed), response))
+    }
+
+    fn close(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.deadline = Deadline::Off;
+    }
+}
+
+/// Without the seed, which would tell the masks.
+impl fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handshake").field("key", &self.key()).field("phase", &self.phase).finish_non_exhaustive()
+    }
+}
+
+/// A server's answer. It owns its head, and its body if it is no 101.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Response {
+    head: Head,
+    status: u16,
+    reason: Span,
+    subprotocol: Option<Span>,
+    body: Vec<u8>,
+    whole: bool,
+}
+
+impl Response {
+    /// The status: 101 beside a connection.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The reason phrase; empty when there is none, or none in ASCII.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        self.head.str(self.reason)
+    }
+
+    /// The subprotocol that the server chose of those offered, if it chose one.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.map(|span| self.head.str(span))
+    }
+
+    /// All header fields, in order.
+    #[must_use]
+    pub fn headers(&self) -> Fields<'_> {
+        self.head.fields()
+    }
+
+    /// The value of the first header field of this name, whatever its case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.head.first(name).map(|span| self.head.bytes(span))
+    }
+
+    /// The body, without its transfer coding; as much of it as came in time and within the limit.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Whether [`body`](Self::body) is all of it.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    fn rejected(mut self: Box<Self>, body: Body) -> HandshakeError {
+        (self.body, self.whole) = body.finish();
+        HandshakeError::Rejected(self)
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("headers", &self.head)
+            .field("body", &String::from_utf8_lossy(&self.body))
+            .finish_non_exhaustive()
+    }
+}
