@@ -87,6 +87,7 @@ pub mod frame;
 pub mod handshake;
 pub mod mask;
 pub mod message;
+mod outbox;
 pub mod timer;
 mod utf8;
 
@@ -101,6 +102,7 @@ pub use {
     encode::{Masker, PreparedMessage},
     error::{Error, SendError, Violation},
     message::{Chunk, Data, Delivery, Event, Kind, Message},
+    outbox::Outbox,
     timer::Timestamp,
 };
 #[cfg(feature = "handshake")]
