@@ -69,6 +69,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod adapter;
 pub mod close;
 pub mod config;
 pub mod connection;
