@@ -74,6 +74,7 @@ extern crate std;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub mod adapter;
 pub mod close;
 pub mod config;
 pub mod connection;
@@ -92,6 +93,7 @@ pub mod frame;
 pub mod handshake;
 pub mod mask;
 pub mod message;
+mod outbox;
 pub mod timer;
 mod utf8;
 
@@ -106,6 +108,7 @@ pub use {
     encode::{Masker, PreparedMessage},
     error::{Error, SendError, Violation},
     message::{Chunk, Data, Delivery, Event, Kind, Message},
+    outbox::Outbox,
     timer::Timestamp,
 };
 #[cfg(feature = "handshake")]

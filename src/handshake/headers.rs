@@ -150,8 +150,8 @@ impl<'a> Extension<'a> {
 #[cfg(feature = "deflate")]
 pub(crate) fn sole_extension(value: &[u8]) -> Option<Extension<'_>> {
     let mut rest = Cursor(value);
-    let sole = rest.extension().ok()?;
-    if rest.extension().ok()?.is_none() { sole } else { None }
+    let (name, params) = rest.extension().ok()??;
+    if rest.extension().ok()?.is_some() { None } else { Some(Extension { name: text(name), params }) }
 }
 
 /// Whether one field value is a list of extensions, if only with empty elements; how many it has.

@@ -1,0 +1,267 @@
+//! A thread for each connection, over `std::io`: the README's loop with a socket in it.
+//!
+//! [`accept`] and [`connect`] make a [`WebSocket`], which reads and sends whole messages. Each call waits until it is
+//! done, or until a deadline of the [`Config`] ends the connection: a peer that says nothing, or takes nothing, cannot
+//! hold a thread for ever.
+//!
+//! **Time.** A blocking program notices its peer only while it waits for it. So the clock of a connection runs while a
+//! call waits for bytes, or for a peer that takes none, and stands still otherwise: nobody is blamed for the silence
+//! while the program itself was busy, nor for a long message on a slow link.
+//!
+//! **Memory.** Beside the machine: what is not written yet, and 16 KiB while a call reads or bytes of the next message
+//! are already here.
+
+#[cfg(feature = "getrandom")]
+mod connect;
+mod error;
+mod socket;
+mod wire;
+
+use std::{
+    convert::Infallible,
+    fmt,
+    ops::ControlFlow::{Break, Continue},
+    vec::Vec,
+};
+
+use bytes::BytesMut;
+
+#[cfg(feature = "getrandom")]
+pub use self::connect::{connect, connect_with};
+use self::wire::Wire;
+pub use self::{
+    error::Error,
+    socket::{NoDeadlines, Socket},
+};
+use crate::{
+    Chunk, CloseCode, CloseFrame, CloseInfo, Config, Connection, Data, Event, Message, PreparedMessage, SendError,
+    handshake::{Refused, server},
+};
+
+/// Waits for a request to upgrade, and accepts it, without a subprotocol.
+///
+/// # Errors
+///
+/// The request was no valid one, or did not come in [`handshake_timeout`](Config::handshake_timeout), or the socket
+/// failed. The client has its answer by then, where there is one, and the socket is closed.
+///
+/// ```no_run
+/// use sansock::{Config, adapter::blocking};
+///
+/// let listener = std::net::TcpListener::bind("127.0.0.1:9001")?;
+/// for stream in listener.incoming() {
+///     let stream = stream?;
+///     std::thread::spawn(move || -> Result<(), blocking::Error> {
+///         let mut websocket = blocking::accept(stream, &Config::default())?;
+///         while let Some(message) = websocket.read()? {
+///             websocket.send(message)?;
+///         }
+///         Ok(())
+///     });
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[allow(clippy::missing_panics_doc, reason = "it does not panic")]
+pub fn accept<S: Socket>(socket: S, config: &Config) -> Result<WebSocket<S>, Error> {
+    let accepted = accept_with(socket, config, |request, out| request.accept(&server::Response::new(), out).map(Some));
+    Ok(accepted?.expect("the request was accepted"))
+}
+
+/// Waits for a request, whatever it asks for, and lets `answer` answer it: accept it, with a subprotocol and fields of
+/// its own, or reject it, for instance with a page. `None` when it was rejected; then the socket is closed.
+///
+/// # Errors
+///
+/// As [`accept`]; also when `answer` returns one.
+pub fn accept_with<S: Socket>(
+    socket: S,
+    config: &Config,
+    answer: impl FnOnce(&server::Request, &mut BytesMut) -> Result<Option<Connection>, Refused>,
+) -> Result<Option<WebSocket<S>>, Error> {
+    let mut wire = Wire::new(socket, Vec::new());
+    let mut handshake = server::Handshake::new(config);
+    let request = wire.handshake(&mut handshake, server::Handshake::receive);
+    match request.and_then(|request| Ok(answer(&request, wire.out.tail())?)) {
+        Ok(Some(mut connection)) => {
+            wire.flush(&mut connection)?;
+            Ok(Some(WebSocket { wire, connection }))
+        }
+        refused => {
+            // Until the client has seen the answer; what it sends meanwhile is discarded.
+            handshake.refuse();
+            let _ = wire.handshake(&mut handshake, server::Handshake::receive);
+            refused.map(|_| None)
+        }
+    }
+}
+
+/// A connection and its socket: messages in and out, the rest is done meanwhile.
+///
+/// Pings are answered and deadlines are kept while [`read`](Self::read) waits, so a program reads even if it expects
+/// nothing. To end the connection properly, [`close`](Self::close) it, or read until `None`; to just cut it, drop it.
+pub struct WebSocket<S> {
+    wire: Wire<S>,
+    connection: Connection,
+}
+
+impl<S: Socket> WebSocket<S> {
+    /// Goes on with a connection whose opening handshake was done elsewhere, and of which `received` bytes were read
+    /// behind it.
+    pub fn new(socket: S, connection: Connection, received: Vec<u8>) -> Self {
+        Self { wire: Wire::new(socket, received), connection }
+    }
+
+    /// Waits for the next message. `None` when the connection was closed properly, by either side: both Closes were
+    /// exchanged, and the transport is closed. [`close_info`](Self::close_info) tells what the peer said.
+    ///
+    /// What is not written yet, such as Pongs, is written before anything is waited for.
+    ///
+    /// # Errors
+    ///
+    /// The connection failed. The peer was told, where that was possible, before this returns; that takes at most
+    /// [`close_timeout`](Config::close_timeout).
+    pub fn read(&mut self) -> Result<Option<Message>, Error> {
+        let mut pieces = None;
+        self.read_with(|event, _, _| match event {
+            Event::Text(text) => Some(Message::Text(text.into_owned())),
+            Event::Binary(bytes) => Some(Message::Binary(bytes.into_owned())),
+            Event::Chunk(chunk) => join(&mut pieces, chunk),
+            _ => None,
+        })
+    }
+
+    /// Waits for events, and hands each to `handler`, until that returns `Some`; `None` and errors are as in
+    /// [`read`](Self::read).
+    ///
+    /// Events borrow the read buffer, so nothing is copied; here are also Pings, Pongs, the peer's Close, and the pieces
+    /// that [`Delivery::Chunks`](crate::Delivery) gives. `handler` answers by the commands of the connection, with the
+    /// buffer that it is given. What it appends is written in one go when no further event is here already, or by the
+    /// next call after this one returned; while there is more than 64 KiB of it, nothing is read.
+    ///
+    /// ```no_run
+    /// # use sansock::{Config, Event, adapter::blocking::{self, WebSocket}};
+    /// # fn echo(mut websocket: WebSocket<std::net::TcpStream>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let refused = websocket.read_with(|event, connection, out| match event {
+    ///     Event::Text(text) => connection.send_text(&text, out).err(),
+    ///     Event::Binary(data) => connection.send_binary(&data, out).err(),
+    ///     _ => None,
+    /// })?;
+    /// # Ok(()) }
+    /// ```
+    pub fn read_with<T>(
+        &mut self,
+        mut handler: impl FnMut(Event<'_>, &mut Connection, &mut BytesMut) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let found = self.wire.read_until(&mut self.connection, |connection, input, out| {
+            match connection.receive(input, out) {
+                Ok(Some(event)) => handler(event, connection, out).map_or(Continue(()), |found| Break(Some(found))),
+                // An error is in `close_info`, and returned when the peer was told.
+                _ => Break(None),
+            }
+        })?;
+        match self.close_info().and_then(|info| info.cause) {
+            Some(cause) if found.is_none() => Err(cause.into()),
+            _ => Ok(found),
+        }
+    }
+
+    /// Sends a message, and waits until the socket has taken it all.
+    ///
+    /// Nothing is read meanwhile: two peers that both send more than their sockets take wait for each other, until a
+    /// deadline ends it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`]: nothing was sent; after the end of the connection [`read`](Self::read) tells more. Otherwise
+    /// the socket failed, or took nothing until a deadline passed: drop the connection.
+    pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        match message.into() {
+            Message::Text(text) => self.send_text(&text),
+            Message::Binary(bytes) => self.send_binary(&bytes),
+        }
+    }
+
+    /// Sends a text message, as [`send`](Self::send) does.
+    pub fn send_text(&mut self, text: &str) -> Result<(), Error> {
+        self.write_with(|connection, out| connection.send_text(text, out))
+    }
+
+    /// Sends a binary message, as [`send`](Self::send) does.
+    pub fn send_binary(&mut self, data: &[u8]) -> Result<(), Error> {
+        self.write_with(|connection, out| connection.send_binary(data, out))
+    }
+
+    /// Sends a message that was encoded once for many connections, without a copy; for servers.
+    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        let frame = self.connection.send_prepared(message)?;
+        self.wire.out.push(frame);
+        self.wire.flush(&mut self.connection)
+    }
+
+    /// Sends a Ping of at most 125 bytes. Its Pong is an event of [`read_with`](Self::read_with); to just keep the
+    /// connection alive there is [`keepalive`](Config::keepalive).
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.write_with(|connection, out| connection.ping(payload, out))
+    }
+
+    /// Gives any commands to the connection, such as
+    /// [`send_chunk`](Connection::send_chunk) or [`fail`](Connection::fail), and waits, as [`send`](Self::send) does,
+    /// until what they appended is written.
+    pub fn write_with<T>(
+        &mut self,
+        commands: impl FnOnce(&mut Connection, &mut BytesMut) -> Result<T, SendError>,
+    ) -> Result<T, Error> {
+        let result = commands(&mut self.connection, self.wire.out.tail());
+        self.wire.flush(&mut self.connection)?;
+        Ok(result?)
+    }
+
+    /// Closes the connection: sends a Close, and waits for the peer's and for the end of the transport, as
+    /// [`read`](Self::read) does. Messages that still arrive are thrown away; whoever wants them sends the Close by
+    /// [`write_with`](Self::write_with) and reads until `None`.
+    ///
+    /// When either side has closed already, only the rest is waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::TooLong`] for a reason over 123 bytes; otherwise as [`read`](Self::read).
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        match self.connection.close(Some(CloseFrame::new(code, reason)), self.wire.out.tail()) {
+            Ok(()) | Err(SendError::Closed) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.read_with(|_, _, _| None::<Infallible>).map(|_| ())
+    }
+
+    /// How the connection ended, or is ending; `None` while it is open.
+    pub fn close_info(&self) -> Option<&CloseInfo> {
+        self.connection.close_info()
+    }
+
+    /// The machine, to look at.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The socket, to look at. Its timeouts belong to the adapter.
+    pub fn socket(&self) -> &S {
+        &self.wire.socket
+    }
+}
+
+impl<S> fmt::Debug for WebSocket<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocket").field("connection", &self.connection).finish_non_exhaustive()
+    }
+}
+
+/// Makes a whole message of pieces.
+fn join(open: &mut Option<Message>, chunk: Chunk<'_>) -> Option<Message> {
+    match (&mut *open, chunk.data) {
+        (Some(Message::Text(text)), Data::Text(piece)) => text.push_str(&piece),
+        (Some(Message::Binary(bytes)), Data::Binary(piece)) => bytes.extend_from_slice(&piece),
+        (_, Data::Text(piece)) => *open = Some(Message::Text(piece.into_owned())),
+        (_, Data::Binary(piece)) => *open = Some(Message::Binary(piece.into_owned())),
+    }
+    if chunk.fin { open.take() } else { None }
+}

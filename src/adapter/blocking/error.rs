@@ -1,0 +1,57 @@
+//! Why a call of the blocking adapter failed.
+
+use std::{fmt, io};
+
+use crate::{
+    SendError,
+    handshake::{HandshakeError, Refused, UriError},
+};
+
+/// Why a call failed, by whose doing.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The socket failed, or the operating system.
+    Io(io::Error),
+    /// The connection failed: the peer broke a rule, vanished, or was too late.
+    Connection(crate::Error),
+    /// The opening handshake failed: what came is no valid one, or says no.
+    Handshake(HandshakeError),
+    /// A valid request that was not accepted, and whose fault that was.
+    Refused(Refused),
+    /// The caller's fault: nothing was sent, and the connection is as it was.
+    Send(SendError),
+    /// The caller's fault: no WebSocket URI.
+    Uri(UriError),
+}
+
+macro_rules! errors {
+    ($($variant:ident($source:ty);)*) => {
+        impl fmt::Display for Error {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self { $(Self::$variant(error) => error.fmt(f),)* }
+            }
+        }
+
+        impl std::error::Error for Error {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                match self { $(Self::$variant(error) => error.source(),)* }
+            }
+        }
+
+        $(impl From<$source> for Error {
+            fn from(error: $source) -> Self {
+                Self::$variant(error)
+            }
+        })*
+    };
+}
+
+errors! {
+    Io(io::Error);
+    Connection(crate::Error);
+    Handshake(HandshakeError);
+    Refused(Refused);
+    Send(SendError);
+    Uri(UriError);
+}

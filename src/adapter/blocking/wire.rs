@@ -1,0 +1,285 @@
+//! The loop between a socket and a machine: one machine after the other, the handshake and then the connection.
+
+use std::{
+    io::{self, ErrorKind, IoSlice},
+    ops::{
+        ControlFlow::{self, Break},
+        Range,
+    },
+    time::{Duration, Instant},
+    vec::Vec,
+};
+
+use bytes::{Buf, BytesMut};
+
+use super::{Error, Socket};
+use crate::{
+    Connection, Outbox, Timestamp, Transport,
+    handshake::{HandshakeError, client, server},
+};
+
+/// The most that one read takes.
+const READ_LEN: usize = 16 << 10;
+
+/// With more than this to write, nothing is read: a peer that does not take its answers gets no further ones.
+const HIGH_WATER: usize = 64 << 10;
+
+/// How long writing and reading wait in turn while the peer does not take all: it may be waiting to be read itself.
+const TURN: Duration = Duration::from_millis(10);
+
+/// The shortest wait that every operating system understands as one.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// What is driven: it says what to write, how long to wait, and what to do with the transport.
+pub(super) trait Machine {
+    type Error: Into<Error>;
+    fn receive_eof(&mut self) -> Result<(), Self::Error>;
+    fn poll_timeout(&self) -> Option<Timestamp>;
+    fn handle_timeout(&mut self, now: Timestamp, out: &mut BytesMut) -> Result<(), Self::Error>;
+    fn transport(&self) -> Transport;
+}
+
+/// A socket, its buffers, and the time that its peer was waited for.
+pub(super) struct Wire<S> {
+    pub(super) socket: S,
+    pub(super) out: Outbox,
+    buffer: Vec<u8>,
+    /// The part of `buffer` that was read and not received yet.
+    unread: Range<usize>,
+    now: Timestamp,
+    /// What the socket's timeouts are set to: zero when that is unknown, `MAX` when there is none.
+    read_timeout: Duration,
+    write_timeout: Duration,
+    is_shut: bool,
+}
+
+impl<S: Socket> Wire<S> {
+    /// A wire from which `received` was read already.
+    pub(super) fn new(socket: S, received: Vec<u8>) -> Self {
+        Self {
+            socket,
+            out: Outbox::new(),
+            unread: 0..received.len(),
+            buffer: received,
+            now: Timestamp::ZERO,
+            read_timeout: Duration::ZERO,
+            write_timeout: Duration::ZERO,
+            is_shut: false,
+        }
+    }
+
+    /// Lends input to `receive` as it comes, until that finds something; `None` when the transport is at its end. It is
+    /// called again while it says `Continue`, and with more input after `Break(None)`.
+    pub(super) fn read_until<M: Machine, T>(
+        &mut self,
+        machine: &mut M,
+        mut receive: impl FnMut(&mut M, &mut &mut [u8], &mut BytesMut) -> ControlFlow<Option<T>>,
+    ) -> Result<Option<T>, Error> {
+        let mut verdict = Ok(None);
+        loop {
+            // What came is handed out before anything is waited for.
+            if let Some(found) = self.deliver(machine, &mut receive) {
+                return Ok(Some(found));
+            }
+            if let Err(error) = machine.handle_timeout(self.now, self.out.tail()) {
+                verdict = Err(error.into());
+            }
+            let transport = machine.transport();
+            if matches!(transport, Transport::Close | Transport::Abort) {
+                // What the socket takes at once, and no more.
+                let _ = self.write(Some(self.turn(None))).and_then(|_| self.shutdown_write());
+                return verdict;
+            }
+            let deadline = machine.poll_timeout();
+            if is_backed_up(machine, &self.out) {
+                let _ = self.write(deadline);
+                continue;
+            }
+            // What cannot be written is dropped: what the peer sent before it went can still be read.
+            let written = self.write(Some(self.turn(deadline))).unwrap_or(true);
+            if written && transport == Transport::ShutdownWrite && self.shutdown_write().is_err() {
+                let _ = machine.receive_eof();
+                continue;
+            }
+            match self.read(if written { deadline } else { Some(self.turn(deadline)) }) {
+                Ok(Some(0)) => {
+                    if let Err(error) = machine.receive_eof() {
+                        verdict = Err(error.into());
+                    }
+                }
+                Ok(_) => {}
+                // After a proper close a reset is an end like any other.
+                Err(error) => machine.receive_eof().map_err(|_| error)?,
+            }
+        }
+    }
+
+    /// Drives a handshake until `receive` has its result.
+    pub(super) fn handshake<M: Machine<Error = HandshakeError>, T>(
+        &mut self,
+        handshake: &mut M,
+        receive: impl Fn(&mut M, &mut &mut [u8], &mut BytesMut) -> Result<Option<T>, HandshakeError>,
+    ) -> Result<T, Error> {
+        let result =
+            self.read_until(handshake, |handshake, input, out| Break(receive(handshake, input, out).transpose()))?;
+        Ok(result.unwrap_or(Err(HandshakeError::ConnectionLost))?)
+    }
+
+    /// Writes all there is, and waits for that as long as `machine` allows.
+    pub(super) fn flush<M: Machine>(&mut self, machine: &mut M) -> Result<(), Error> {
+        loop {
+            machine.handle_timeout(self.now, self.out.tail()).map_err(Into::into)?;
+            if machine.transport() == Transport::Abort {
+                return Err(io::Error::from(ErrorKind::TimedOut).into());
+            }
+            if self.write(machine.poll_timeout())? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Lends what was read, as long as there is room for the answers.
+    fn deliver<M: Machine, T>(
+        &mut self,
+        machine: &mut M,
+        receive: &mut impl FnMut(&mut M, &mut &mut [u8], &mut BytesMut) -> ControlFlow<Option<T>>,
+    ) -> Option<T> {
+        let mut input = &mut self.buffer[self.unread.clone()];
+        let mut found = None;
+        while !is_backed_up(machine, &self.out) {
+            if let Break(result) = receive(machine, &mut input, self.out.tail()) {
+                found = result;
+                break;
+            }
+        }
+        self.unread.start = self.unread.end - input.len();
+        if found.is_some() && self.unread.is_empty() {
+            (self.buffer, self.unread) = (Vec::new(), 0..0);
+        }
+        found
+    }
+
+    /// Reads what comes: 0 bytes at the end of the stream, `None` when nothing came until `deadline` or a little before.
+    fn read(&mut self, deadline: Option<Timestamp>) -> io::Result<Option<usize>> {
+        let wait = self.wait(deadline);
+        if !serves(self.read_timeout, wait) {
+            self.socket.set_read_timeout(as_timeout(wait))?;
+            self.read_timeout = wait;
+        }
+        self.buffer.resize(READ_LEN, 0);
+        let started = Instant::now();
+        let result = self.socket.read(&mut self.buffer);
+        self.now = self.now + started.elapsed();
+        match result {
+            Err(error) if is_timeout(&error) => Ok(None),
+            result => {
+                let count = result?;
+                self.unread = 0..count;
+                Ok(Some(count))
+            }
+        }
+    }
+
+    /// Writes all there is; `false` when the socket took no more until `deadline` or a little before. After an error
+    /// nothing is left to write.
+    fn write(&mut self, deadline: Option<Timestamp>) -> io::Result<bool> {
+        let result = self.try_write(deadline);
+        if result.is_err() {
+            self.out = Outbox::new();
+        }
+        result
+    }
+
+    fn try_write(&mut self, deadline: Option<Timestamp>) -> io::Result<bool> {
+        while !self.out.is_empty() {
+            let wait = self.wait(deadline);
+            if !serves(self.write_timeout, wait) {
+                self.socket.set_write_timeout(as_timeout(wait))?;
+                self.write_timeout = wait;
+            }
+            let mut slices = [IoSlice::new(&[]); 8];
+            let filled = self.out.chunks_vectored(&mut slices);
+            let started = Instant::now();
+            match self.socket.write_vectored(&slices[..filled]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => self.out.advance(count),
+                // Time passes only while the peer takes nothing: a slow one is alive.
+                Err(error) if is_timeout(&error) => {
+                    self.now = self.now + started.elapsed();
+                    let over = deadline.is_some_and(|deadline| deadline <= self.now);
+                    if over || error.kind() != ErrorKind::Interrupted {
+                        return Ok(false);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.socket.flush().map(|()| true)
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        if !self.is_shut {
+            self.socket.shutdown_write()?;
+            self.is_shut = true;
+        }
+        Ok(())
+    }
+
+    fn turn(&self, deadline: Option<Timestamp>) -> Timestamp {
+        let turn = self.now + TURN;
+        deadline.map_or(turn, |deadline| deadline.min(turn))
+    }
+
+    fn wait(&self, deadline: Option<Timestamp>) -> Duration {
+        deadline.map_or(Duration::MAX, |deadline| (deadline - self.now).max(SHORTEST))
+    }
+}
+
+/// Whether to write before anything more is received. At the end it is received anyhow, to be discarded.
+fn is_backed_up(machine: &impl Machine, out: &Outbox) -> bool {
+    out.len() > HIGH_WATER && machine.transport() == Transport::KeepOpen
+}
+
+/// Whether the timeout that is set does for this wait. A shorter one does, because whoever waits looks at the time
+/// again; so one that comes near is kept, and most messages need no system call for it.
+fn serves(timeout: Duration, wait: Duration) -> bool {
+    (wait / 2..=wait).contains(&timeout)
+}
+
+fn as_timeout(wait: Duration) -> Option<Duration> {
+    (wait < Duration::MAX).then_some(wait)
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}
+
+macro_rules! machines {
+    ($($machine:ty, $error:ty;)*) => {$(
+        impl Machine for $machine {
+            type Error = $error;
+
+            fn receive_eof(&mut self) -> Result<(), $error> {
+                self.receive_eof()
+            }
+
+            fn poll_timeout(&self) -> Option<Timestamp> {
+                self.poll_timeout()
+            }
+
+            fn handle_timeout(&mut self, now: Timestamp, out: &mut BytesMut) -> Result<(), $error> {
+                self.handle_timeout(now, out)
+            }
+
+            fn transport(&self) -> Transport {
+                self.transport()
+            }
+        }
+    )*};
+}
+
+machines! {
+    server::Handshake, HandshakeError;
+    client::Handshake, HandshakeError;
+    Connection, crate::Error;
+}

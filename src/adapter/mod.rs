@@ -1,0 +1,7 @@
+//! Thin drivers: a socket of one runtime, its clock, and the loop that joins them to the machine.
+//!
+//! Nothing of the protocol is decided here: an adapter writes what is in `out`, does what
+//! [`transport`](crate::Connection::transport) says, and keeps the deadlines. [`blocking`] is the one to read first.
+
+#[cfg(all(feature = "std", feature = "handshake"))]
+pub mod blocking;
