@@ -153,7 +153,7 @@ fn r37_every_seed_has_its_own_key() {
     assert_eq!(keys.len(), 256);
 }
 
-/// R38 holds by construction: there is no `Connection` before the answer.
+/// R38 holds by construction: there is no `Connection` before the answer. R51: what follows it is not lost.
 #[test]
 fn r38_r51_frames_follow_the_answer_in_both_directions() {
     let (mut handshake, _) = connect(&Request::new("h", "/"), &Config::default());

@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_head_never_holds_room_for_more_than_its_limit() {
+    fn r29_an_unfinished_head_never_holds_room_for_more_than_its_limit() {
         let config = Config::default().max_head_len(3000);
         let mut scanner = Scanner::new(Kind::Request, &config);
         let mut fed = 0;
