@@ -281,38 +281,46 @@ fn agrees(model: &Model, trace: &Trace, frames: &[u8]) {
     assert_eq!(trace.close_info.as_ref().is_some_and(|info| info.incomplete_message), model.incomplete);
 }
 
-/// All sequences of `more` more frames.
-fn sequences(model: &Model, frames: &[u8], more: usize, check: &mut impl FnMut(&Model, &[u8])) {
+/// All sequences of `more` more frames, of which at most `behind` come behind the end.
+fn sequences(model: &Model, frames: &[u8], more: usize, behind: usize, check: &mut impl FnMut(&Model, &[u8])) {
     check(model, frames);
-    if more == 0 {
+    if more == 0 || (model.over && behind == 0) {
         return;
     }
+    let behind = if model.over { behind - 1 } else { behind };
     for kind in KINDS {
         let mut model = model.clone();
         model.hear(kind);
-        sequences(&model, &[frames, kind].concat(), more - 1, check);
+        sequences(&model, &[frames, kind].concat(), more - 1, behind, check);
+    }
+}
+
+/// In both roles and deliveries, whole and byte by byte.
+fn agrees_in_every_way(model: &Model, frames: &[u8]) {
+    for (role, delivery) in ROLES.into_iter().flat_map(|role| [(role, Delivery::Messages), (role, Delivery::Chunks)]) {
+        let (wire, config) = (role.as_received(frames), Config::default().delivery(delivery));
+        agrees(model, &drive(role, &config, listen, &wire, &[]), frames);
+        let cuts: Vec<_> = (1..wire.len()).collect();
+        agrees(model, &drive(role, &config, listen, &wire, &cuts), frames);
     }
 }
 
 #[test]
-fn all_sequences_of_three_frames_agree_with_the_model_in_every_way() {
-    let configs = [Delivery::Messages, Delivery::Chunks].map(|delivery| Config::default().delivery(delivery));
-    sequences(&Model::default(), b"", 3, &mut |model, frames| {
-        for (role, config) in ROLES.into_iter().flat_map(|role| configs.iter().map(move |config| (role, config))) {
-            let wire = role.as_received(frames);
-            agrees(model, &drive(role, config, listen, &wire, &[]), frames);
-            let cuts: Vec<_> = (1..wire.len()).collect();
-            agrees(model, &drive(role, config, listen, &wire, &cuts), frames);
-        }
-    });
+fn all_sequences_of_three_frames_agree_with_the_model() {
+    sequences(&Model::default(), b"", 3, 2, &mut agrees_in_every_way);
 }
 
 #[test]
 fn all_sequences_of_four_frames_agree_with_the_model() {
-    let config = Config::default();
     for role in ROLES {
-        sequences(&Model::default(), b"", 4, &mut |model, frames| {
-            agrees(model, &drive(role, &config, listen, &role.as_received(frames), &[]), frames);
+        sequences(&Model::default(), b"", 4, 0, &mut |model, frames| {
+            agrees(model, &drive(role, &Config::default(), listen, &role.as_received(frames), &[]), frames);
         });
     }
+}
+
+#[test]
+#[ignore = "half a minute: the same with all that can follow the end, in both deliveries and byte by byte"]
+fn all_sequences_of_four_frames_agree_with_the_model_in_every_way() {
+    sequences(&Model::default(), b"", 4, 4, &mut agrees_in_every_way);
 }
