@@ -26,6 +26,10 @@ fn main() -> io::Result<()> {
             write("cut_anywhere", &name, &[&[setup, 0, 1 + cuts, 9, 20], &calls[..], &stream[..]].concat())?;
         }
     }
+    for (number, (name, client, head)) in handshakes().into_iter().enumerate() {
+        let head = head.replace('\n', "\r\n");
+        write("handshake", name, &[&[u8::from(client), 0, number as u8], head.as_bytes()].concat())?;
+    }
     for (name, settings, ops) in dialogues() {
         write("dialogue", name, &[&settings[..], &ops.concat()].concat())?;
     }
@@ -161,5 +165,54 @@ fn dialogues() -> Vec<Dialogue> {
         ("idle", [2, 16, 0, 0], vec![op(wait, 0, 60_000), op(message, 1, 3), op(wait, 0, 60_000), op(wait, 0, 60_000)]),
         ("close_timeout", [2, 32, 0, 0], vec![op(close, 1, 4000), op(stall, 0, 12_000)]),
         ("broken", [2, 1, 0, 0], vec![op(message, 1, 80), op(deliver, 0, 30), op(stop, 0, 0xFFFF)]),
+    ]
+}
+
+/// Requests, and answers for a client: a name, whether it is an answer, and a text whose lines end in LF for CRLF.
+fn handshakes() -> Vec<(&'static str, bool, String)> {
+    let request = |line: &str, more: &str| {
+        format!(
+            "{line}\nHost: example.com\nUpgrade: websocket\nConnection: keep-alive, Upgrade\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nSec-WebSocket-Version: 13\n{more}\n"
+        )
+    };
+    let get = "GET /chat HTTP/1.1";
+    let answer = |line: &str, more: &str| {
+        format!(
+            "{line}\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\n\
+             {more}\n"
+        )
+    };
+    let switching = "HTTP/1.1 101 Switching Protocols";
+    vec![
+        ("request", false, request(get, "")),
+        ("request_and_frame", false, request(get, "") + "\u{1}\u{2}"),
+        ("request_after_empty_lines", false, String::from("\n\n") + &request(get, "")),
+        ("browser", false, request(get, "Origin: https://example.com\nCookie: a=b; c=d\nUser-Agent: x (y; z) \u{e9}\n")),
+        ("subprotocols", false, request(get, "Sec-WebSocket-Protocol: a, chat\nsec-websocket-protocol: ,b ,\n")),
+        (
+            "extensions",
+            false,
+            request(get, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits; x=\"1\\2\" , y\n"),
+        ),
+        ("absolute", false, request("GET ws://[::1]:8080/a?b HTTP/1.1", "")),
+        ("post", false, request("POST / HTTP/1.1", "Content-Length: 3\n") + "abc"),
+        ("chunked", false, request("POST / HTTP/1.1", "Transfer-Encoding: chunked\n")),
+        ("old_version", false, request("GET / HTTP/1.0", "")),
+        ("page", false, "GET / HTTP/1.1\nHost: h\n\n".into()),
+        ("head", false, "HEAD / HTTP/1.1\nHost: h\n\n".into()),
+        ("folded", false, request(get, "X: a\n b\n")),
+        ("control", false, request(get, "").replacen("Upgrade", "\u{b}", 1)),
+        ("tls", false, "\u{16}\u{3}\u{1}".into()),
+        ("answer", true, answer(switching, "")),
+        ("answer_and_frame", true, answer(switching, "") + "\u{1}\u{2}hi"),
+        ("answer_subprotocol", true, answer(switching, "Sec-WebSocket-Protocol: superchat\n")),
+        ("answer_extension", true, answer(switching, "Sec-WebSocket-Extensions: permessage-deflate\n")),
+        ("answer_interim", true, String::from("HTTP/1.1 103 Early Hints\nLink: x\n\n") + &answer(switching, "")),
+        ("answer_without_reason", true, answer("HTTP/1.1 101", "")),
+        ("redirect", true, "HTTP/1.1 302 Found\nLocation: /x\nContent-Length: 5\n\nmoved".into()),
+        ("unauthorized", true, "HTTP/1.1 401 \nTransfer-Encoding: chunked\n\n3\nabc\n0\n\n".into()),
+        ("until_eof", true, "HTTP/1.0 500 Oops\n\nsorry".into()),
+        ("no_content", true, "HTTP/1.1 204 No Content\n\n".into()),
     ]
 }

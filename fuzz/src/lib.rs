@@ -2,6 +2,7 @@
 //! and the means to compare traces of a connection.
 
 pub mod cuts;
+pub mod http;
 pub mod reader;
 pub mod setup;
 pub mod trace;
