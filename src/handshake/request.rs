@@ -100,7 +100,7 @@ impl Request {
     /// Writes the 101 and returns the connection, if the request is an opening handshake (§4.2.2); its first frames may
     /// be in `input` already.
     ///
-    /// [`Refused::Request`] if it is none: the answer that says so is in `out`, and [`Handshake::refuse`] is next.
+    /// [`Refused::Request`] if it is none: the answer that says so is in `out`, and [`Handshake::refuse`](super::server::Handshake::refuse) is next.
     /// [`Refused::Response`] if the response is not valid, or the request was answered before: nothing was written.
     pub fn accept(&self, response: &Response<'_>, out: &mut BytesMut) -> Result<Connection, Refused> {
         let (connection, accepted) = match self.accept_parts(response) {
@@ -179,7 +179,7 @@ impl Request {
     }
 
     /// Answers without a connection: any status from 200 to 599, with fields and a body. Content-Length and
-    /// `Connection: close` are added; a HEAD request gets the length of the body only. [`Handshake::refuse`] is next.
+    /// `Connection: close` are added; a HEAD request gets the length of the body only. [`Handshake::refuse`](super::server::Handshake::refuse) is next.
     pub fn reject(&self, status: u16, fields: &[Field<'_>], body: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
         if !matches!(status, 200..=599) || matches!(status, 204 | 304) && !body.is_empty() {
             return Err(SendError::Status);

@@ -109,8 +109,8 @@ impl Handshake {
         Ok(())
     }
 
-    /// Says that the request was answered, and that no [`Connection`] came of it: call it after [`Request::reject`] and
-    /// after [`Refused::Request`], so that the machine waits for the client to read the answer. A handshake that became
+    /// Says that the request was answered, and that no [`Connection`](crate::Connection) came of it: call it after [`Request::reject`] and
+    /// after [`Refused::Request`](super::Refused::Request), so that the machine waits for the client to read the answer. A handshake that became
     /// a connection is dropped instead.
     pub fn refuse(&mut self) {
         match self.phase {
