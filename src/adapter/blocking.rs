@@ -13,7 +13,6 @@
 
 #[cfg(feature = "getrandom")]
 mod connect;
-mod error;
 mod socket;
 mod wire;
 
@@ -28,11 +27,9 @@ use bytes::BytesMut;
 
 #[cfg(feature = "getrandom")]
 pub use self::connect::{connect, connect_with};
+pub use self::socket::{NoDeadlines, Socket};
 use self::wire::Wire;
-pub use self::{
-    error::Error,
-    socket::{NoDeadlines, Socket},
-};
+pub use super::Error;
 use crate::{
     Chunk, CloseCode, CloseFrame, CloseInfo, Config, Connection, Data, Event, Message, PreparedMessage, SendError,
     handshake::{Refused, server},

@@ -5,3 +5,8 @@
 
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub mod blocking;
+#[cfg(all(feature = "std", feature = "handshake"))]
+mod error;
+
+#[cfg(all(feature = "std", feature = "handshake"))]
+pub use error::Error;

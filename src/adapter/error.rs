@@ -1,4 +1,4 @@
-//! Why a call of the blocking adapter failed.
+//! Why a call of an adapter failed.
 
 use std::{fmt, io};
 
