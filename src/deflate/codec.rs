@@ -115,7 +115,10 @@ impl Codec {
     pub(crate) fn sent(&mut self) {
         self.sending = false;
         match &mut self.deflater {
-            Some(deflater) if self.agreement.sending.context_takeover => deflater.buffer.truncate(MAX_BUFFER),
+            Some(deflater) if self.agreement.sending.context_takeover => {
+                deflater.buffer.truncate(MAX_BUFFER);
+                deflater.buffer.shrink_to_fit();
+            }
             _ => self.deflater = None,
         }
     }

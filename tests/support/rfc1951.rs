@@ -376,3 +376,22 @@ impl Bits {
         self.put_word(place, 5).put(distance - usize::from(DISTANCE_BASE[place]), DISTANCE_EXTRA[place])
     }
 }
+
+/// A message of 1 + 258 × `matches` zero bytes in two bits for each match, the most that DEFLATE can do: 1032 to 1.
+pub(crate) fn bomb(matches: usize) -> Vec<u8> {
+    let mut bits = Bits::default();
+    // A dynamic block with all 286 literals, one distance, and 18 lengths of lengths: of 18 one bit, of 2 and 1 two.
+    bits.put(0b100, 3).put(29, 5).put(0, 5).put(14, 4);
+    for place in 0..18 {
+        bits.put([0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 2][place], 3);
+    }
+    // The literal 0 in two bits, 138 + 117 zeros, the end in two bits, 28 zeros, the length 258 and the distance in one.
+    bits.put_word(0b11, 2).put(0, 1).put(127, 7).put(0, 1).put(106, 7).put_word(0b11, 2).put(0, 1).put(17, 7);
+    bits.put_word(0b10, 2).put_word(0b10, 2);
+    bits.put_word(0b10, 2);
+    for _ in 0..matches {
+        bits.put(0, 2);
+    }
+    bits.put_word(0b11, 2).put(0, 3);
+    bits.bytes
+}
