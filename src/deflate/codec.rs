@@ -122,6 +122,12 @@ impl Codec {
             _ => self.deflater = None,
         }
     }
+
+    /// Nothing follows, in either direction.
+    pub(crate) fn end(&mut self) {
+        self.inflater = None;
+        self.deflater = None;
+    }
 }
 
 impl fmt::Debug for Codec {
