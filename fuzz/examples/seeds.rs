@@ -87,16 +87,16 @@ fn sessions() -> Vec<Session> {
 fn stream(frames: &[(u8, Vec<u8>)], to_server: bool) -> Vec<u8> {
     let mut stream = Vec::new();
     for (number, (first, payload)) in frames.iter().enumerate() {
-        let mask = if to_server { 0x80 } else { 0 };
+        let mask = if to_server { 128 } else { 0 };
         stream.push(*first);
         match payload.len() {
-            len @ 0..=125 => stream.push(mask | len as u8),
+            len @ 0..=125 => stream.push(mask + len as u8),
             len @ 126..=0xFFFF => {
-                stream.push(mask | 126);
+                stream.push(mask + 126);
                 stream.extend((len as u16).to_be_bytes());
             }
             len => {
-                stream.push(mask | 127);
+                stream.push(mask + 127);
                 stream.extend((len as u64).to_be_bytes());
             }
         }
@@ -121,7 +121,7 @@ fn dialogues() -> Vec<Dialogue> {
         let [high, low] = number.to_be_bytes();
         [what, flags, high, low]
     };
-    let (message, piece, reference, prepared, ping, pong) = (0, 2, 4, 5, 6, 7);
+    let (message, piece, reference, prepared, ping, answer) = (0, 2, 4, 5, 6, 7);
     let (close, fail, deliver, pump, wait, stall, stop) = (8, 9, 10, 12, 13, 14, 15);
     let all_kinds = vec![
         op(message, 0, 5),
@@ -130,7 +130,7 @@ fn dialogues() -> Vec<Dialogue> {
         op(deliver, 0, 7),
         op(prepared, 2, 100),
         op(deliver, 0, 300),
-        op(pong, 0, 3),
+        op(answer, 0, 3),
         op(reference, 2, 0xFFA4),
         op(message, 1, 0),
         op(pump, 0, 0),
@@ -157,7 +157,11 @@ fn dialogues() -> Vec<Dialogue> {
         ("too_big", [9, 12, 0, 0], vec![op(message, 0, 3), op(message, 1, 0x8FFF), op(message, 0, 3)]),
         ("too_many_fragments", [9, 12, 0, 0], many(piece, 7, 3, 10)),
         ("ping_flood", [0, 0, 3, 0], [many(ping, 1, 120, 150), vec![op(deliver, 0, 0xFFF); 6]].concat()),
-        ("close_crossing", [4, 0, 0, 0], vec![op(message, 0, 9), op(close, 0, 4008), op(close, 1, 0), op(deliver, 0, 3)]),
+        (
+            "close_crossing",
+            [4, 0, 0, 0],
+            vec![op(message, 0, 9), op(close, 0, 4008), op(close, 1, 0), op(deliver, 0, 3)],
+        ),
         ("close_inside", [4, 2, 0, 0], vec![op(piece, 6, 9), op(close, 0, 16_016), op(message, 1, 40), op(pump, 0, 0)]),
         ("fail", [4, 128, 0, 0], vec![op(message, 1, 9), op(fail, 0, 4032), op(message, 1, 4), op(ping, 0, 0)]),
         ("keepalive", [2, 128, 0, 0], vec![op(wait, 0, 65_000), op(message, 1, 3), op(wait, 0, 45_000)]),
@@ -188,7 +192,11 @@ fn handshakes() -> Vec<(&'static str, bool, String)> {
         ("request", false, request(get, "")),
         ("request_and_frame", false, request(get, "") + "\u{1}\u{2}"),
         ("request_after_empty_lines", false, String::from("\n\n") + &request(get, "")),
-        ("browser", false, request(get, "Origin: https://example.com\nCookie: a=b; c=d\nUser-Agent: x (y; z) \u{e9}\n")),
+        (
+            "browser",
+            false,
+            request(get, "Origin: https://example.com\nCookie: a=b; c=d\nUser-Agent: x (y; z) \u{e9}\n"),
+        ),
         ("subprotocols", false, request(get, "Sec-WebSocket-Protocol: a, chat\nsec-websocket-protocol: ,b ,\n")),
         (
             "extensions",

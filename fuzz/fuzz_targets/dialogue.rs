@@ -169,9 +169,10 @@ impl World {
     fn new(settings: &Settings) -> Self {
         let flag = |bit: u8| settings.flags >> bit & 1 != 0;
         let peer = |side: Side| {
-            let limits = match flag(2 + side as u8) {
-                true => Limits { message: 2000, fragments: 8 },
-                false => Limits { message: 1 << 20, fragments: 131_072 },
+            let limits = if flag(2 + side as u8) {
+                Limits { message: 2000, fragments: 8 }
+            } else {
+                Limits { message: 1 << 20, fragments: 131_072 }
             };
             let idle = flag(4).then_some(Duration::from_secs(90));
             let config = Config::default()
@@ -182,9 +183,10 @@ impl World {
                 .keepalive((!flag(5)).then(Keepalive::default));
             let server = side == 0;
             Peer {
-                connection: match server {
-                    true => Connection::server(&config),
-                    false => Connection::client(&config, [settings.salt; 32]),
+                connection: if server {
+                    Connection::server(&config)
+                } else {
+                    Connection::client(&config, [settings.salt; 32])
                 },
                 server,
                 out: BytesMut::new(),
@@ -451,7 +453,9 @@ impl World {
             assert!(peer.connection.poll_timeout().is_none_or(|at| at > now), "no loop spins");
             if let Err(error) = outcome {
                 match error {
-                    Error::KeepaliveTimeout | Error::CloseTimeout => assert!(self.stalled, "{error} though all arrives"),
+                    Error::KeepaliveTimeout | Error::CloseTimeout => {
+                        assert!(self.stalled, "{error} though all arrives");
+                    }
                     Error::IdleTimeout => assert!(peer.idle.is_some_and(|idle| now - peer.active_at >= idle)),
                     error => panic!("{error} is no matter of time"),
                 }

@@ -8,9 +8,7 @@
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use sansock::{
-    Config, Connection, HandshakeError, OriginPolicy, Refused, SendError, State, Transport, client, server,
-};
+use sansock::{Config, Connection, HandshakeError, OriginPolicy, Refused, SendError, State, Transport, client, server};
 use sansock_fuzz::{
     cuts::Cuts,
     http::{Front, Head, Limits, base64, head, status_line},
@@ -133,12 +131,11 @@ fn answer(request: &server::Request, handshake: &mut server::Handshake, out: &mu
     assert!(matches!(again, Err(Refused::Response(SendError::Answered))) && out.len() == written);
 
     let connected = accepted.is_ok();
-    match accepted {
-        Ok(connection) => talk(connection, rest),
-        Err(_) => {
-            handshake.refuse();
-            assert_eq!(handshake.transport(), Transport::ShutdownWrite);
-        }
+    if let Ok(connection) = accepted {
+        talk(connection, rest);
+    } else {
+        handshake.refuse();
+        assert_eq!(handshake.transport(), Transport::ShutdownWrite);
     }
     let extensions: Vec<_> = request
         .extensions()

@@ -89,7 +89,9 @@ impl Reader {
     }
 
     pub fn push_all(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.push(byte));
+        for &byte in bytes {
+            self.push(byte);
+        }
     }
 
     /// Takes the next byte of the stream.
