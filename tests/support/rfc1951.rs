@@ -39,6 +39,8 @@ pub(crate) struct Inflated {
     /// Its data; of a broken message what came before.
     pub(crate) data: Vec<u8>,
     pub(crate) complete: bool,
+    /// How much of it came before the tail was needed: all, unless the tail passes for data.
+    pub(crate) before_tail: usize,
 }
 
 impl Inflater {
@@ -48,17 +50,18 @@ impl Inflater {
         let mut alone = Run::new(payload, &self.history);
         let outcome = if payload.is_empty() { Ok(()) } else { alone.streams() };
         if let (Ok(()), true) = (outcome, payload.is_empty() || alone.fresh) {
-            return self.completed(&alone);
+            return self.completed(&alone, alone.made().len());
         }
-        let before = alone.made().to_vec();
+        let before_tail = alone.made().len();
+        let broken = Inflated { data: alone.made().to_vec(), complete: false, before_tail };
         if outcome == Err(Stop::Invalid) {
-            return Inflated { data: before, complete: false };
+            return broken;
         }
         let with_tail = [payload, &TAIL].concat();
         let mut run = Run::new(&with_tail, &self.history);
         match run.streams() {
-            Ok(()) => self.completed(&run),
-            Err(_) => Inflated { data: before, complete: false },
+            Ok(()) => self.completed(&run, before_tail),
+            Err(_) => broken,
         }
     }
 
@@ -67,13 +70,13 @@ impl Inflater {
         self.history.clear();
     }
 
-    fn completed(&mut self, run: &Run<'_>) -> Inflated {
+    fn completed(&mut self, run: &Run<'_>, before_tail: usize) -> Inflated {
         let data = run.made().to_vec();
         self.farthest = self.farthest.max(run.farthest);
         self.history = run.output[run.start..].to_vec();
         let surplus = self.history.len().saturating_sub(MAX_DISTANCE);
         self.history.drain(..surplus);
-        Inflated { data, complete: true }
+        Inflated { data, complete: true, before_tail }
     }
 }
 
@@ -347,6 +350,21 @@ impl Bits {
             *self.bytes.last_mut().expect("pushed") |= ((value >> bit & 1) as u8) << (self.used % 8);
             self.used += 1;
         }
+        self
+    }
+
+    /// Bytes, behind an empty stored block that ends with a byte.
+    pub(crate) fn put_bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        if !self.used.is_multiple_of(8) {
+            self.put(0, 3).bytes.extend(TAIL);
+        }
+        self.bytes.extend(bytes);
+        self.align()
+    }
+
+    /// Zeros up to the next byte.
+    pub(crate) fn align(&mut self) -> &mut Self {
+        self.used = 8 * self.bytes.len();
         self
     }
 
