@@ -88,6 +88,23 @@ fn r87_each_ping_is_answered_while_out_is_short_then_only_the_latest() {
 }
 
 #[test]
+fn sixteen_kibibytes_in_out_are_one_too_many_for_an_answer() {
+    each(|session| {
+        let head = if session.role == Server { 4 } else { 8 };
+        let message = vec![b'x'; BACKLOG - head - 1];
+        session.connection.send_binary(&message, &mut session.out).unwrap();
+        assert_eq!(session.out.len(), BACKLOG - 1);
+        session.hears(b"\x89\x03one").says(&[frame(0x82, &message), frame(0x8A, b"one")].concat());
+
+        let message = vec![b'x'; BACKLOG - head];
+        session.connection.send_binary(&message, &mut session.out).unwrap();
+        assert_eq!(session.out.len(), BACKLOG);
+        session.hears(b"\x89\x03two").hears(b"").says(&frame(0x82, &message));
+        session.hears(b"").says(b"\x8A\x03two");
+    });
+}
+
+#[test]
 fn owed_pong_goes_before_anything_else_that_is_written() {
     type Call = fn(&mut Connection, &mut BytesMut);
     let calls: [(Call, &[u8]); 9] = [
