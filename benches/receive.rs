@@ -30,12 +30,12 @@ fn drive(connection: &mut Connection, stream: &[u8], buffer: &mut [u8], out: &mu
         buffer[..read.len()].copy_from_slice(read);
         let mut input = &mut buffer[..read.len()];
         while let Some(event) = connection.receive(&mut input, out).expect("the stream is valid") {
-            received += match black_box(event) {
+            received += black_box(match event {
                 Event::Text(text) => text.len(),
                 Event::Binary(data) => data.len(),
                 Event::Chunk(chunk) => chunk.data.as_bytes().len(),
                 _ => 0,
-            };
+            });
         }
         out.clear();
     }

@@ -26,6 +26,13 @@ fn main() -> io::Result<()> {
             write("cut_anywhere", &name, &[&[setup, 0, 1 + cuts, 9, 20], &calls[..], &stream[..]].concat())?;
         }
     }
+    for (number, (name, frames)) in compressed_sessions().into_iter().enumerate() {
+        for server in [true, false] {
+            let setup = 64 | u8::from(!server) | [0, 2, 8, 128][number % 4];
+            let name = format!("{name}-{}", if server { "server" } else { "client" });
+            write("cut_anywhere", &name, &[&[setup, 0, 1, 9, 20, 1, 11], &stream(&frames, server)[..]].concat())?;
+        }
+    }
     for (number, (name, client, head)) in handshakes().into_iter().enumerate() {
         let head = head.replace('\n', "\r\n");
         write("handshake", name, &[&[u8::from(client), 0, number as u8], head.as_bytes()].concat())?;
@@ -80,6 +87,23 @@ fn sessions() -> Vec<Session> {
         ("close_1005", vec![(0x88, close(1005, ""))]),
         ("close_bad_reason", vec![(0x88, b"\x03\xE8\xFF".to_vec())]),
         ("frames_after_close", vec![(0x88, vec![]), (0x81, text("late")), (0x88, close(1001, ""))]),
+    ]
+}
+
+/// Messages of permessage-deflate: the examples of RFC 7692 §7.2.3, and what breaks its rules.
+fn compressed_sessions() -> Vec<Session> {
+    let hello = b"\xF2\x48\xCD\xC9\xC9\x07\x00".to_vec();
+    vec![
+        ("deflate_hello_twice", vec![(0xC1, hello.clone()), (0xC1, b"\xF2\x00\x11\x00\x00".to_vec())]),
+        ("deflate_fragments", vec![(0x41, hello[..3].to_vec()), (0x89, vec![]), (0x80, hello[3..].to_vec())]),
+        ("deflate_stored", vec![(0xC2, b"\x00\x05\x00\xFA\xFFHello\x00".to_vec()), (0x81, b"plain".to_vec())]),
+        ("deflate_final_block", vec![(0xC1, b"\xF3\x48\xCD\xC9\xC9\x07\x00\x00".to_vec()), (0xC1, hello.clone())]),
+        ("deflate_two_blocks", vec![(0xC1, b"\xF2\x48\x05\x00\x00\x00\xFF\xFF\xCA\xC9\xC9\x07\x00".to_vec())]),
+        ("deflate_empty", vec![(0xC1, vec![]), (0xC1, vec![0]), (0x41, vec![]), (0x80, vec![])]),
+        ("deflate_truncated", vec![(0xC1, hello[..3].to_vec())]),
+        ("deflate_bad_block", vec![(0xC2, vec![0x06]), (0xC1, hello.clone())]),
+        ("deflate_rsv1_on_ping", vec![(0xC9, vec![])]),
+        ("deflate_rsv1_on_continuation", vec![(0x41, hello[..3].to_vec()), (0xC0, hello[3..].to_vec())]),
     ]
 }
 
@@ -151,7 +175,10 @@ fn dialogues() -> Vec<Dialogue> {
     let many = |what, flags, number, times| vec![op(what, flags, number); times];
     vec![
         ("all_kinds", [0, 0, 0, 0], all_kinds.clone()),
-        ("all_kinds_bytewise_chunks", [1, 3, 7, 0], all_kinds),
+        ("all_kinds_bytewise_chunks", [1, 3, 7, 0], all_kinds.clone()),
+        ("compressed", [6, 0, 0, 1], all_kinds.clone()),
+        ("compressed_chunks", [7, 3, 0, 3], [all_kinds.clone(), fragments.clone()].concat()),
+        ("compressed_tight", [7, 12, 0, 1], [fragments.clone(), vec![op(message, 1, 0x8FFF)]].concat()),
         ("fragments", [5, 0, 1, 0], fragments.clone()),
         ("fragments_chunks", [3, 3, 2, 0], fragments),
         ("too_big", [9, 12, 0, 0], vec![op(message, 0, 3), op(message, 1, 0x8FFF), op(message, 0, 3)]),

@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
 /// All that can be observed of a connection: a part for each stretch of the stream between two calls.
 fn run(setup: Setup, mut cuts: Cuts, calls: [(u8, u8); 2], stream: &[u8]) -> Vec<impl PartialEq + std::fmt::Debug> {
     let mut connection = setup.connection();
-    let mut judge = Judge::of(setup.server());
+    let mut judge = Judge::of_compressed(setup.server());
     let mut out = BytesMut::new();
     let mut now = Timestamp::ZERO;
     let mut parts = Vec::new();

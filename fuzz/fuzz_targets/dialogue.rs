@@ -16,7 +16,7 @@ use sansock::{
 };
 use sansock_fuzz::{
     cuts::Cuts,
-    setup::{Judge, PONG_BACKLOG, check},
+    setup::{Judge, PONG_BACKLOG, check, compress},
     trace::Entry,
 };
 
@@ -42,6 +42,8 @@ struct Settings {
     /// an aborted peer wrote is lost; 7: which side closes in the end.
     flags: u8,
     salt: u8,
+    /// Bit 0: permessage-deflate; 1: without context takeover.
+    compress: u8,
 }
 
 /// The server or the client, as an index.
@@ -73,12 +75,12 @@ enum Op {
 impl<'a> Arbitrary<'a> for Script {
     /// One format for the fuzzer and for the seeds: nothing but bytes from the front.
     fn arbitrary(input: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
-        let [cuts, flags, salt, _] = input.arbitrary()?;
+        let [cuts, flags, salt, compress] = input.arbitrary()?;
         let mut ops = Vec::new();
         while input.len() >= 4 && ops.len() < 150 {
             ops.push(Op::decode(input.arbitrary()?));
         }
-        Ok(Self { settings: Settings { cuts, flags, salt }, ops })
+        Ok(Self { settings: Settings { cuts, flags, salt, compress }, ops })
     }
 }
 
@@ -130,6 +132,9 @@ struct Peer {
     /// The fragmented message that is being sent.
     open: Option<(Kind, Vec<u8>)>,
     open_fragments: u64,
+    /// Whether messages in pieces are compressed, and whether the open one is.
+    compresses: bool,
+    open_compressed: bool,
     /// Pings on their way, then those that wait for an answer.
     pings: VecDeque<Vec<u8>>,
     unanswered: VecDeque<Vec<u8>>,
@@ -182,20 +187,23 @@ impl World {
                 .idle_timeout(idle)
                 .keepalive((!flag(5)).then(Keepalive::default));
             let server = side == 0;
+            let mut connection =
+                if server { Connection::server(&config) } else { Connection::client(&config, [settings.salt; 32]) };
+            if settings.compress & 1 != 0 {
+                connection = compress(connection, server, settings.compress & 2 == 0);
+            }
             Peer {
-                connection: if server {
-                    Connection::server(&config)
-                } else {
-                    Connection::client(&config, [settings.salt; 32])
-                },
+                connection,
                 server,
                 out: BytesMut::new(),
-                judge: Judge::of(server),
+                judge: Judge::of_compressed(server),
                 limits,
                 idle,
                 sent: VecDeque::new(),
                 open: None,
                 open_fragments: 0,
+                compresses: settings.compress & 1 != 0,
+                open_compressed: false,
                 pings: VecDeque::new(),
                 unanswered: VecDeque::new(),
                 last_asked: None,
@@ -257,10 +265,22 @@ impl World {
                     Kind::Binary => Data::Binary(payload[..].into()),
                 };
                 let chunk = Chunk { data, fin };
+                let peer = &mut self.peers[side];
+                if peer.open.is_none() {
+                    peer.open_compressed = peer.compresses;
+                }
                 self.send_piece(side, kind, &payload, fin, |connection, out| connection.send_chunk(&chunk, out));
             }
             Op::Reference(side, kind, len, fin) => {
                 let payload = payload(kind, len, salt);
+                let peer = &mut self.peers[side];
+                if peer.open.is_none() {
+                    peer.open_compressed = false;
+                } else if peer.open_compressed && peer.connection.state() == State::Open {
+                    // What goes by reference goes as it is, and cannot continue a compressed message.
+                    let refused = peer.connection.send_header(kind, 1, fin).err();
+                    return assert_eq!(refused, Some(SendError::MessageOpen));
+                }
                 self.send_piece(side, kind, &payload, fin, |connection, out| {
                     let (head, mut masker) = connection.send_header(kind, payload.len() as u64, fin)?;
                     let mut pieces = payload.clone();

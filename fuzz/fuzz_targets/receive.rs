@@ -19,7 +19,7 @@ use sansock_fuzz::{
 
 fuzz_target!(|data: &[u8]| {
     let [setup, cuts, stream @ ..] = data else { return };
-    let mut case = Case::new(Setup(*setup));
+    let mut case = Case::new(Setup(*setup).plain());
     let mut cuts = Cuts::new(*cuts);
     let mut rest = stream;
     while !rest.is_empty() {

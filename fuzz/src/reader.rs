@@ -15,6 +15,8 @@ pub struct Rules {
     pub max_message: u64,
     pub max_frame: u64,
     pub max_fragments: u64,
+    /// Whether RSV1 may begin a message (RFC 7692 §6), whose payload then counts as binary and as it is.
+    pub compressed: bool,
     /// Whether reading goes on behind a Close, where only Pongs may follow: how an endpoint's own output is judged.
     /// §5.5.1 forbids data after a Close, and §5.5.2 demands Pongs until the peer's Close came.
     pub pongs_after_close: bool,
@@ -30,6 +32,7 @@ impl Rules {
             max_message: none,
             max_frame: none,
             max_fragments: none,
+            compressed: false,
             pongs_after_close: true,
         }
     }
@@ -149,7 +152,8 @@ impl Reader {
         let header = &self.header[..];
         let at = header.len();
         if at == 1 {
-            let bad = header[0] & 0b0111_0000 != 0
+            let compressed = self.rules.compressed && matches!(self.opcode(), 1 | 2) && header[0] & 0b111_0000 == 64;
+            let bad = (header[0] & 0b0111_0000 != 0 && !compressed)
                 || matches!(self.opcode(), 3..=7 | 11..=15)
                 || (self.is_control() && !self.is_final())
                 || (self.opcode() == 0 && self.message.is_none())
@@ -205,7 +209,7 @@ impl Reader {
         if self.is_control() {
             return;
         }
-        let kind = if self.opcode() == 1 { Kind::Text } else { Kind::Binary };
+        let kind = if self.opcode() == 1 && self.header[0] & 64 == 0 { Kind::Text } else { Kind::Binary };
         let new = || Message { kind, data: Vec::new(), broken: Vec::new(), announced: 0, fragments: 0 };
         let message = self.message.get_or_insert_with(new);
         message.announced += len;

@@ -1,7 +1,7 @@
 //! Connections in every configuration, and the judge of what they write.
 
 use bytes::BytesMut;
-use sansock::{Config, Connection, Delivery, Limit, State, Transport};
+use sansock::{Config, Connection, Delivery, Limit, State, Transport, deflate::Deflate};
 
 use crate::{
     reader::{Reader, Rules, Stand},
@@ -40,6 +40,17 @@ impl Setup {
         self.0 & 32 != 0
     }
 
+    /// Whether permessage-deflate was agreed on.
+    pub fn compressed(self) -> bool {
+        self.0 & 64 != 0
+    }
+
+    /// The same without permessage-deflate.
+    #[must_use]
+    pub fn plain(self) -> Self {
+        Self(self.0 & !64)
+    }
+
     pub fn config(self) -> Config {
         let config = Config::default()
             .delivery(if self.chunks() { Delivery::Chunks } else { Delivery::Messages })
@@ -52,11 +63,12 @@ impl Setup {
     }
 
     pub fn connection(self) -> Connection {
-        if self.server() {
+        let connection = if self.server() {
             Connection::server(&self.config())
         } else {
             Connection::client(&self.config(), [self.0; 32])
-        }
+        };
+        if self.compressed() { compress(connection, self.server(), self.0 & 128 == 0) } else { connection }
     }
 
     /// The rules by which such a connection must judge its input.
@@ -72,9 +84,18 @@ impl Setup {
             max_message: number(config.max_message_len),
             max_frame: number(config.max_frame_len),
             max_fragments: number(config.max_fragments),
+            compressed: false,
             pongs_after_close: false,
         }
     }
+}
+
+/// The connection with permessage-deflate as both sides agree by default, with or without context takeover.
+pub fn compress(connection: Connection, server: bool, context_takeover: bool) -> Connection {
+    let settings = Deflate::default().context_takeover(context_takeover).peer_context_takeover(context_takeover);
+    let (answer, agreement) = settings.answer(&settings.offer()).expect("both sides are the same");
+    let agreement = if server { agreement } else { settings.confirm(&answer).expect("both sides are the same") };
+    connection.with_deflate(agreement, &settings)
 }
 
 /// The strict peer that reads all that one connection writes.
@@ -86,6 +107,11 @@ pub struct Judge {
 impl Judge {
     pub fn of(server: bool) -> Self {
         Self { reader: Reader::new(Rules::for_output_of(server)) }
+    }
+
+    /// The same for a connection that may compress. What compressed messages say is not read.
+    pub fn of_compressed(server: bool) -> Self {
+        Self { reader: Reader::new(Rules { compressed: true, ..Rules::for_output_of(server) }) }
     }
 
     /// Reads what a call appended: whole valid frames, each with a masking key of its own. Returns what they say.

@@ -55,12 +55,14 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As [`Connection::send_chunk`], and [`SendError::TooLong`] from 2⁶³ bytes on (§5.2).
+    /// As [`Connection::send_chunk`]; [`SendError::MessageOpen`] also inside a message that `send_chunk` compresses, and
+    /// [`SendError::TooLong`] from 2⁶³ bytes on (§5.2).
     pub fn send_header(&mut self, kind: Kind, len: u64, fin: bool) -> Result<(FrameHead, Masker), SendError> {
         if len >> 63 != 0 {
             return Err(SendError::TooLong);
         }
-        if self.sending.is_some() && self.codec.as_ref().is_some_and(|codec| codec.is_sending()) {
+        let compressing = self.sending.is_some() && self.codec.as_ref().is_some_and(|codec| codec.is_sending());
+        if compressing && self.state == State::Open {
             return Err(SendError::MessageOpen);
         }
         let opcode = self.next_fragment(kind, fin)?;
