@@ -38,7 +38,11 @@ pub struct Deflate {
 
 impl Default for Deflate {
     /// Level 3, windows of 32 KiB, memory level 8, context takeover both ways, messages from 64 bytes on, no bound on
-    /// the ratio. Level 3 is most of level 6's compression at two thirds of its time.
+    /// the ratio.
+    ///
+    /// Level 3, because JSON of 256 bytes to 64 KiB takes it 0.34 to 0.72 of the time of level 6, for a tenth more bytes;
+    /// level 1 takes a tenth of its time, for a quarter to a half more. A connection holds 48 bytes for it until
+    /// something is compressed, then 380 KiB for its own window, and 55 KiB for its peer's.
     fn default() -> Self {
         Self {
             level: 3,
@@ -55,7 +59,7 @@ impl Default for Deflate {
 
 impl Deflate {
     /// Little memory: no context takeover in either direction, so that nothing is kept between messages, and a window of
-    /// 4 KiB with memory level 5 while one is compressed.
+    /// 4 KiB with memory level 5 while one is compressed, which takes 170 KiB for so long; or 55 KiB to inflate one.
     #[must_use]
     pub fn low_memory() -> Self {
         Self { mem_level: 5, window_bits: 12, context_takeover: false, peer_context_takeover: false, ..Self::default() }
@@ -103,15 +107,15 @@ impl Deflate {
         Ok(self)
     }
 
-    /// Sets whether this side's compressor keeps its window from message to message: smaller messages for some hundred
-    /// KiB of memory a connection.
+    /// Sets whether this side's compressor keeps its window from message to message: smaller messages for 140 KiB, with
+    /// the smallest window and memory level, to 490 KiB of memory a connection.
     #[must_use]
     pub fn context_takeover(mut self, on: bool) -> Self {
         self.context_takeover = on;
         self
     }
 
-    /// Sets whether the peer's compressor may keep its window, for which this side holds about 47 KiB. Off: the peer is
+    /// Sets whether the peer's compressor may keep its window, for which this side holds 55 KiB. Off: the peer is
     /// told not to.
     #[must_use]
     pub fn peer_context_takeover(mut self, on: bool) -> Self {
