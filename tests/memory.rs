@@ -10,10 +10,11 @@ mod support;
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
+    time::Duration,
 };
 
 use bytes::BytesMut;
-use sansock::{Config, Connection, Delivery, Error, Event, Limit, State};
+use sansock::{CloseCode, Config, Connection, Delivery, Error, Event, Limit, State};
 use support::{Client, ROLES, Role, Server, frame, masked};
 
 struct Counting;
@@ -182,6 +183,37 @@ fn idle_connection_holds_nothing() {
             assert_eq!((events, error, traffic.live), (6, None, 0), "{role:?} {size}");
             out.clear();
         }
+    }
+}
+
+#[test]
+fn nothing_is_kept_after_the_end_but_how_it_ended() {
+    type Ending = fn(&mut Connection, &mut BytesMut);
+    let endings: [Ending; 3] = [
+        |connection, out| connection.fail(CloseCode::NORMAL, "", out),
+        |connection, _| assert_eq!(connection.receive_eof(), Err(Error::ConnectionLost)),
+        |connection, out| {
+            connection.handle_timeout(support::link::at(0.0), out).unwrap();
+            assert_eq!(connection.handle_timeout(support::link::at(30.0), out), Err(Error::IdleTimeout));
+        },
+    ];
+    let config = Config::default().idle_timeout(Duration::from_secs(30));
+    for (role, end) in ROLES.into_iter().flat_map(|role| endings.map(|end| (role, end))) {
+        let held = |frames: &[u8]| {
+            let (mut connection, mut out) = (role.connection(&config), BytesMut::with_capacity(64 << 10));
+            connection.send_binary(&vec![0; 16 << 10], &mut out).unwrap();
+            let wire = role.as_received(frames);
+            let ((), usage) = usage(|| {
+                feed(&mut connection, &wire, 5, &mut out);
+                end(&mut connection, &mut out);
+            });
+            assert_eq!(connection.state(), State::Closed);
+            usage.live
+        };
+        // A message and a control frame that had begun, and a Pong that was owed, are gone.
+        let begun = [&b"\x89\x03one"[..], &frame(0x01, &[b'x'; 5000]), b"\x8A\x05He"].concat();
+        assert_eq!(held(&begun), held(b""), "{role:?}");
+        assert!(held(b"") <= 256);
     }
 }
 
