@@ -10,10 +10,11 @@ mod support;
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
+    time::Duration,
 };
 
 use bytes::BytesMut;
-use sansock::{Config, Connection, Delivery, Error, Event, Limit, State};
+use sansock::{CloseCode, Config, Connection, Delivery, Error, Event, Limit, State};
 use support::{Client, ROLES, Role, Server, frame, masked};
 
 struct Counting;
@@ -186,6 +187,37 @@ fn idle_connection_holds_nothing() {
 }
 
 #[test]
+fn nothing_is_kept_after_the_end_but_how_it_ended() {
+    type Ending = fn(&mut Connection, &mut BytesMut);
+    let endings: [Ending; 3] = [
+        |connection, out| connection.fail(CloseCode::NORMAL, "", out),
+        |connection, _| assert_eq!(connection.receive_eof(), Err(Error::ConnectionLost)),
+        |connection, out| {
+            connection.handle_timeout(support::link::at(0.0), out).unwrap();
+            assert_eq!(connection.handle_timeout(support::link::at(30.0), out), Err(Error::IdleTimeout));
+        },
+    ];
+    let config = Config::default().idle_timeout(Duration::from_secs(30));
+    for (role, end) in ROLES.into_iter().flat_map(|role| endings.map(|end| (role, end))) {
+        let held = |frames: &[u8]| {
+            let (mut connection, mut out) = (role.connection(&config), BytesMut::with_capacity(64 << 10));
+            connection.send_binary(&vec![0; 16 << 10], &mut out).unwrap();
+            let wire = role.as_received(frames);
+            let ((), usage) = usage(|| {
+                feed(&mut connection, &wire, 5, &mut out);
+                end(&mut connection, &mut out);
+            });
+            assert_eq!(connection.state(), State::Closed);
+            usage.live
+        };
+        // A message and a control frame that had begun, and a Pong that was owed, are gone.
+        let begun = [&b"\x89\x03one"[..], &frame(0x01, &[b'x'; 5000]), b"\x8A\x05He"].concat();
+        assert_eq!(held(&begun), held(b""), "{role:?}");
+        assert!(held(b"") <= 256);
+    }
+}
+
+#[test]
 fn declared_length_allocates_nothing() {
     for (role, delivery) in ROLES.into_iter().flat_map(|role| [(role, Delivery::Messages), (role, Delivery::Chunks)]) {
         for first in [0x81, 0x82, 0x01, 0x02] {
@@ -252,17 +284,20 @@ fn i5_held_memory_is_bounded_by_what_came_and_by_the_limits() {
 
 #[test]
 fn message_at_the_limit_leaves_nothing_behind() {
-    let payload = vec![b'x'; 1 << 20];
+    // No power of two: storage that only doubled would be larger.
+    let (limit, payload) = (1_000_000, vec![b'x'; 1_000_000]);
+    let config = Config::default().max_message_len(limit);
+    let in_two = |first| [frame(first, &payload[..700_000]), frame(0x80, &payload[700_000..])].concat();
     for role in ROLES {
-        for frames in [frame(0x82, &payload), frame(0x81, &payload)] {
+        for frames in [frame(0x82, &payload), frame(0x81, &payload), in_two(0x01), in_two(0x02)] {
             let wire = role.as_received(&frames);
-            let mut connection = role.connection(&Config::default());
+            let mut connection = role.connection(&config);
             let mut out = BytesMut::new();
             for size in [4096, 1460, 4000] {
                 let ((events, error), usage) = usage(|| feed(&mut connection, &wire, size, &mut out));
                 assert_eq!((events, error, usage.live), (1, None, 0));
-                // Its storage grew to what was announced, not beyond.
-                assert!(usage.peak <= (1 << 20) + KIB, "{}", usage.peak);
+                // It grew to what was announced, or what the limit allows, not beyond.
+                assert!(usage.peak <= 1_000_000 + KIB, "{}", usage.peak);
             }
         }
     }

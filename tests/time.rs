@@ -485,6 +485,22 @@ fn deadlines_beyond_all_time_never_come() {
 }
 
 #[test]
+fn deadline_of_no_time_is_a_millisecond() {
+    let config = Config::default().keepalive(Keepalive::new(Duration::ZERO, Duration::ZERO)).close_timeout(seconds(0));
+    each_under(&config, |session| {
+        assert_eq!(session.due(), Some(at(0.001)));
+        session.now(0.001);
+        assert_eq!(session.0.role.plain(&session.0.out.split())[0], 0x89);
+        session.0.connection.close(None, &mut session.0.out).unwrap();
+        session.now(5.0).says(b"\x88\0");
+        session.fails_at(5.001, Error::CloseTimeout, None);
+    });
+    each_under(&Config::default().idle_timeout(Duration::from_nanos(1)), |session| {
+        session.fails_at(0.001, Error::IdleTimeout, Some(1001));
+    });
+}
+
+#[test]
 fn connection_without_deadlines_asks_for_nothing() {
     let config = Config::default().keepalive(None);
     for role in ROLES {
