@@ -277,6 +277,24 @@ fn r110_a_stored_block_that_lacks_bytes_is_refused() {
     }
 }
 
+/// The verdict about the tail does not depend on how much was inflated just before it.
+#[test]
+fn r110_a_block_that_the_tail_completes_is_complete_at_any_length() {
+    for len in (8180..8200_u16).chain(16_376..16_392).chain(32_760..32_776) {
+        let ([a, b], [c, d]) = (u16::to_le_bytes(len), u16::to_le_bytes(!len));
+        let data = vec![b'x'; usize::from(len) - 4];
+        let payload = [&[0x00, a, b, c, d], &data[..]].concat();
+        let bytes = compressed(Role::Client, Kind::Binary, &[&payload]);
+        for delivery in DELIVERIES {
+            for size in [usize::MAX, 100, 7] {
+                let trace = feed(&mut receiver(Role::Client, &config(delivery)), &bytes, &[size]);
+                let expected = Item::Message(Kind::Binary, [&data[..], &rfc1951::TAIL].concat());
+                assert!(trace.messages() == (vec![expected], vec![]), "{len} in pieces of {size}: {:?}", trace.error);
+            }
+        }
+    }
+}
+
 #[test]
 fn r111_text_is_validated_after_inflation() {
     // The compressed bytes are no UTF-8, the data is.
