@@ -37,6 +37,13 @@ fn main() -> io::Result<()> {
         let head = head.replace('\n', "\r\n");
         write("handshake", name, &[&[u8::from(client), 0, number as u8], head.as_bytes()].concat())?;
     }
+    // Pings while little is written: an `out` that is nearly full, and taken now and then or never.
+    let pings: Vec<_> = (0..12).map(|n| (0x89, vec![n; 20])).collect();
+    for (name, setup) in [("slow", 128), ("stuck", 128 | 16)] {
+        write("receive", &format!("pings-{name}"), &[&[setup, 7], &stream(&pings, true)[..]].concat())?;
+        let calls = [setup, 0, 7, 100, 90, 1, 11];
+        write("cut_anywhere", &format!("pings-{name}"), &[&calls, &stream(&pings, true)[..]].concat())?;
+    }
     for (name, settings, ops) in dialogues() {
         write("dialogue", name, &[&settings[..], &ops.concat()].concat())?;
     }

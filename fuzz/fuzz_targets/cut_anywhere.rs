@@ -27,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
 fn run(setup: Setup, mut cuts: Cuts, calls: [(u8, u8); 2], stream: &[u8]) -> Vec<impl PartialEq + std::fmt::Debug> {
     let mut connection = setup.connection();
     let mut judge = Judge::of_compressed(setup.server());
-    let mut out = BytesMut::new();
+    let mut out = setup.out();
     let mut now = Timestamp::ZERO;
     let mut parts = Vec::new();
     let mut rest = stream;

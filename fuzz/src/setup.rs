@@ -35,6 +35,11 @@ impl Setup {
         self.0 & 16 != 0
     }
 
+    /// What `out` holds when it is handed over: nothing, or so much that few Pongs find room.
+    pub fn out(self) -> BytesMut {
+        if self.0 & 128 == 0 { BytesMut::new() } else { BytesMut::zeroed(PONG_BACKLOG - 40) }
+    }
+
     /// Whether the connection sent its Close before the first byte came.
     pub fn closing(self) -> bool {
         self.0 & 32 != 0
