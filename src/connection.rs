@@ -79,7 +79,7 @@ pub enum Transport {
 pub struct Connection {
     /// Messages in one whole frame shorter than this may take the short way: 0 while anything is under way.
     small_below: u8,
-    /// The same for sending, on a server.
+    /// The same for sending.
     plain_below: u8,
     server: bool,
     auto_pong: bool,
@@ -246,7 +246,7 @@ impl Connection {
         self.small_below = if open && between && whole { longest + 1 } else { 0 };
         let plain = self.codec.as_ref().map_or(usize::MAX, |codec| codec.plain_below());
         let plain = plain.min(MAX_CONTROL_LEN + 1) as u8;
-        self.plain_below = if open && self.server && self.sending.is_none() { plain } else { 0 };
+        self.plain_below = if open && self.sending.is_none() { plain } else { 0 };
     }
 }
 

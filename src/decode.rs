@@ -52,7 +52,7 @@ impl Decoder {
         let piece = advance(input, len);
         if self.key != [0; 4] {
             mask::apply(self.key, 0, piece);
-            self.key.rotate_left(len % 4);
+            self.key = mask::rotate(self.key, len);
         }
         self.remaining -= len as u64;
         piece
@@ -69,7 +69,7 @@ impl Decoder {
     pub(crate) fn take(&mut self, peeked: usize, used: usize, input: &mut &mut [u8]) {
         mask::apply(self.key, used, &mut input[used..peeked]);
         advance(input, used);
-        self.key.rotate_left(used % 4);
+        self.key = mask::rotate(self.key, used);
         self.remaining -= used as u64;
     }
 

@@ -101,7 +101,7 @@ impl Masker {
     pub fn apply(&mut self, piece: &mut [u8]) {
         if let Some(key) = &mut self.key {
             mask::apply(*key, 0, piece);
-            key.rotate_left(piece.len() % 4);
+            *key = mask::rotate(*key, piece.len());
         }
     }
 }

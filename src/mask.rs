@@ -10,13 +10,19 @@
 /// assert_eq!(&payload, b"Hello");
 /// ```
 #[inline]
-pub fn apply(mut key: [u8; 4], phase: usize, data: &mut [u8]) {
-    key.rotate_left(phase % 4);
+pub fn apply(key: [u8; 4], phase: usize, data: &mut [u8]) {
+    let key = rotate(key, phase);
     #[cfg(feature = "simd-mask")]
     if data.len() >= WIDE_FROM {
         return apply_wide(key, data);
     }
     apply_words(key, data);
+}
+
+/// The key that fits the payload `by` bytes further on: its bytes rotated to the left.
+#[inline]
+pub(crate) fn rotate(key: [u8; 4], by: usize) -> [u8; 4] {
+    u32::from_le_bytes(key).rotate_right(8 * (by % 4) as u32).to_le_bytes()
 }
 
 /// From here on wider vectors than the compiler may take for granted gain more than finding out about them costs.

@@ -7,9 +7,13 @@ use crate::{
     encode::{self, Masker, PreparedMessage},
     error::SendError,
     frame::{FrameHead, Header, MAX_CONTROL_LEN, Opcode, RSV1},
+    mask,
     message::{Chunk, Kind},
     timer::news,
 };
+
+/// Two bytes and a masking key.
+const MAX_SMALL_HEADER_LEN: usize = 6;
 
 impl Connection {
     /// Sends a text message in one frame (§5.6).
@@ -128,10 +132,19 @@ impl Connection {
         if payload.len() >= usize::from(self.plain_below) {
             return self.send_any(kind, payload, out);
         }
-        // The short way: a small frame of a server. Reserved once, then appended to.
-        out.reserve(2 + payload.len());
-        out.extend_from_slice(&[0x80 | Opcode::of(kind) as u8, payload.len() as u8]);
-        out.extend_from_slice(payload);
+        // The short way: a small frame. Reserved once, then appended to.
+        let (first, len) = (0x80 | Opcode::of(kind) as u8, payload.len() as u8);
+        out.reserve(MAX_SMALL_HEADER_LEN + payload.len());
+        if let Some(key) = self.keys.next() {
+            let [a, b, c, d] = key;
+            out.extend_from_slice(&[first, 0x80 | len, a, b, c, d]);
+            out.extend_from_slice(payload);
+            let start = out.len() - payload.len();
+            mask::apply(key, 0, &mut out[start..]);
+        } else {
+            out.extend_from_slice(&[first, len]);
+            out.extend_from_slice(payload);
+        }
         self.timers.note(news::ACTIVE);
         Ok(())
     }
