@@ -232,6 +232,16 @@ fn compress_survives_what_is_no_message() {
     sender.connection.send_text(&long, &mut sender.out).unwrap();
     assert!(!sender.message().2, "decided in the middle of a message that the caller writes");
 
+    // Such a message is the next one, like any other.
+    for fins in [&[true][..], &[false, true]] {
+        sender.connection.compress(Compress::Never);
+        for fin in fins {
+            let _ = sender.connection.send_header(Kind::Text, 0, *fin).unwrap();
+        }
+        sender.connection.send_text(&long, &mut sender.out).unwrap();
+        assert!(sender.message().2, "decided for the message before");
+    }
+
     // What is refused changes nothing.
     sender.connection.send_chunk(&Chunk::text("open", false), &mut sender.out).unwrap();
     sender.connection.compress(Compress::Never);
