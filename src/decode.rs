@@ -5,7 +5,7 @@ use core::mem;
 
 use crate::{
     error::Error,
-    frame::{Header, MAX_HEADER_LEN, Rules},
+    frame::{Header, LEN_16, LEN_64, MAX_CONTROL_LEN, MAX_HEADER_LEN, Rules},
     mask,
 };
 
@@ -94,6 +94,8 @@ pub(crate) fn advance<'b>(input: &mut &'b mut [u8], len: usize) -> &'b mut [u8] 
 
 /// The commonest input, and the one that takes the short way: at the front of `input` one whole message in one frame
 /// whose payload is shorter than `below`, at most 126. It is unmasked and taken; anything else is left as it is.
+///
+/// The same with a length in 16 or 64 bits is [`long_message`].
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "half of the cost of a small message is the call")]
 pub(crate) fn small_message<'b>(masked: bool, below: u8, input: &mut &'b mut [u8]) -> Option<(bool, &'b mut [u8])> {
@@ -114,6 +116,32 @@ pub(crate) fn small_message<'b>(masked: bool, below: u8, input: &mut &'b mut [u8
     let payload = &mut advance(input, len)[head_len..];
     if let Some(key) = key {
         mask::apply(key, 0, payload);
+    }
+    Some((first == 0x81, payload))
+}
+
+/// At the front of `input` one whole message in one frame of 126 bytes or more, and at most `max_len`: unmasked and
+/// taken. Anything else, whatever is wrong with it, is left as it is for [`Decoder`] to judge.
+pub(crate) fn long_message<'b>(masked: bool, max_len: u64, input: &mut &'b mut [u8]) -> Option<(bool, &'b mut [u8])> {
+    let &[first, second, ref rest @ ..] = &**input else { return None };
+    let mask_bit = if masked { 0x80 } else { 0 };
+    let (len, key_at) = match second ^ mask_bit {
+        LEN_16 => (u64::from(u16::from_be_bytes(*rest.first_chunk()?)), 4),
+        LEN_64 => (u64::from_be_bytes(*rest.first_chunk()?), 10),
+        _ => return None,
+    };
+    let is_minimal = if key_at == 4 { len > MAX_CONTROL_LEN as u64 } else { len > 0xFFFF };
+    if !matches!(first, 0x81 | 0x82) || !is_minimal || len > max_len {
+        return None;
+    }
+    let head_len = if masked { key_at + 4 } else { key_at };
+    let end = usize::try_from(len).ok()?.checked_add(head_len)?;
+    if input.len() < end {
+        return None;
+    }
+    let (head, payload) = advance(input, end).split_at_mut(head_len);
+    if masked {
+        mask::apply(*head.last_chunk()?, 0, payload);
     }
     Some((first == 0x81, payload))
 }

@@ -16,8 +16,8 @@ pub const MAX_HEADER_LEN: usize = 14;
 pub const MAX_CONTROL_LEN: usize = 125;
 
 /// What the seven length bits say when the length follows in 16 or in 64 bits (§5.2).
-const LEN_16: u8 = 0x7E;
-const LEN_64: u8 = 0x7F;
+pub(crate) const LEN_16: u8 = 0x7E;
+pub(crate) const LEN_64: u8 = 0x7F;
 
 /// RSV1 among [`Header::rsv`]: the message is compressed (RFC 7692 §6).
 pub const RSV1: u8 = 0b100;

@@ -233,15 +233,15 @@ impl Assembly {
         Some(event.map_err(Error::from))
     }
 
-    /// Stores a piece of the message, of which at most `room` bytes may still follow.
-    pub(crate) fn store(&mut self, piece: &[u8], room: u64) -> Result<(), Error> {
+    /// Stores a piece of the message, of which at most `room` bytes may still follow; `here` of them are in the input.
+    pub(crate) fn store(&mut self, piece: &[u8], here: usize, room: u64) -> Result<(), Error> {
         match self.open_kind() {
             Kind::Binary => {
                 if let Store::Nothing = self.store {
                     self.store = Store::Binary(Vec::new());
                 }
                 if let Store::Binary(bytes) = &mut self.store {
-                    bytes.reserve_exact(growth(bytes.len(), bytes.capacity(), piece.len(), room));
+                    bytes.reserve_exact(growth(bytes.len(), bytes.capacity(), piece.len(), here, room));
                     bytes.extend_from_slice(piece);
                 }
             }
@@ -253,7 +253,7 @@ impl Assembly {
                 }
                 if let Store::Text(stored) = &mut self.store {
                     let len = completed.map_or(0, char::len_utf8) + text.len();
-                    stored.reserve_exact(growth(stored.len(), stored.capacity(), len, room));
+                    stored.reserve_exact(growth(stored.len(), stored.capacity(), len, here, room));
                     stored.extend(completed);
                     stored.push_str(text);
                 }
@@ -319,13 +319,13 @@ impl Assembly {
     }
 }
 
-/// How much to reserve behind `len` bytes for `more`, which `room` may follow: up to powers of two, so that storing takes
-/// linear time and holds less than twice what arrived, but never more than can still come.
-fn growth(len: usize, capacity: usize, more: usize, room: u64) -> usize {
+/// How much to reserve behind `len` bytes for `more`, which `room` may follow, `here` of it at once: up to powers of two,
+/// so that storing takes linear time and holds less than twice what arrived, but never more than can still come.
+fn growth(len: usize, capacity: usize, more: usize, here: usize, room: u64) -> usize {
     if capacity - len >= more {
         return 0;
     }
-    let arrived = len + more;
-    let most = arrived.saturating_add(usize::try_from(room).unwrap_or(usize::MAX));
+    let arrived = len + more + here;
+    let most = (len + more).saturating_add(usize::try_from(room).unwrap_or(usize::MAX));
     arrived.next_power_of_two().min(most) - len
 }

@@ -35,17 +35,29 @@ impl Connection {
     /// What the peer did wrong, once; the Close frame that says so is in `out`.
     #[inline]
     pub fn receive<'b>(&mut self, input: &mut &'b mut [u8], out: &mut BytesMut) -> Result<Option<Event<'b>>, Error> {
-        if let Some((is_text, payload)) = decode::small_message(self.server, self.small_below, input) {
-            self.timers.note(news::HEARD | news::ACTIVE);
-            if !is_text {
-                return Ok(Some(Event::Binary(Cow::Borrowed(payload))));
-            }
-            return match utf8::from_utf8(payload) {
-                Ok(text) => Ok(Some(Event::Text(Cow::Borrowed(text)))),
-                Err(utf8::Invalid) => Err(self.fail_receiving(Error::InvalidUtf8, input, out)),
-            };
+        match decode::small_message(self.server, self.small_below, input) {
+            Some((is_text, payload)) => self.lend(is_text, payload, input, out),
+            None => self.receive_any(input, out),
         }
-        self.receive_any(input, out)
+    }
+
+    /// A message that lies whole in the input.
+    #[inline]
+    fn lend<'b>(
+        &mut self,
+        is_text: bool,
+        payload: &'b [u8],
+        input: &mut &'b mut [u8],
+        out: &mut BytesMut,
+    ) -> Result<Option<Event<'b>>, Error> {
+        self.timers.note(news::HEARD | news::ACTIVE);
+        if !is_text {
+            return Ok(Some(Event::Binary(Cow::Borrowed(payload))));
+        }
+        match utf8::from_utf8(payload) {
+            Ok(text) => Ok(Some(Event::Text(Cow::Borrowed(text)))),
+            Err(utf8::Invalid) => Err(self.fail_receiving(Error::InvalidUtf8, input, out)),
+        }
     }
 
     /// Tells that the transport ended: no byte will come any more.
@@ -68,6 +80,16 @@ impl Connection {
     /// Everything but the short way.
     #[inline(never)]
     fn receive_any<'b>(&mut self, input: &mut &'b mut [u8], out: &mut BytesMut) -> Result<Option<Event<'b>>, Error> {
+        if self.small_below > 0 {
+            // Between two messages.
+            if input.is_empty() {
+                return Ok(None);
+            }
+            let max_len = self.max_message_len.min(self.max_frame_len);
+            if let Some((is_text, payload)) = decode::long_message(self.server, max_len, input) {
+                return self.lend(is_text, payload, input, out);
+            }
+        }
         self.write_owed_pong(out);
         match self.step(input, out) {
             Ok(event) => {
@@ -163,7 +185,8 @@ impl Connection {
                     return lent.map(Some);
                 }
                 let room = if fin { 0 } else { self.max_message_len - self.assembly.announced() };
-                self.assembly.store(piece, room.saturating_add(remaining))?;
+                let here = remaining.min(input.len() as u64);
+                self.assembly.store(piece, here as usize, room.saturating_add(remaining))?;
                 if last { self.assembly.finish().map(Some) } else { Ok(None) }
             }
             Delivery::Chunks => {
@@ -200,7 +223,7 @@ impl Connection {
         // What came before the byte that fails is judged, and delivered, first.
         match self.delivery {
             Delivery::Messages => {
-                self.assembly.store(within, room - within.len() as u64)?;
+                self.assembly.store(within, 0, room - within.len() as u64)?;
                 broken?;
                 if !complete {
                     return Ok(None);
