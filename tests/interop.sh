@@ -2,20 +2,20 @@
 # Talk to other implementations over real sockets: Python `websockets`, npm `ws` and Chromium against our echo server, and
 # our client against servers of the first two. Fails at the first thing that is not as it should be.
 # usage: tests/interop.sh
-#   PYTHON     a Python 3 with its venv module (default python3.11)
-#   CHROMIUM   the browser (default /usr/bin/chromium, installed from Debian when it is not there)
+#   PYTHON   a Python 3 with its venv module (default python3.11)
+#   CHROMIUM, CHROMEDRIVER   the browser and its driver, of one version (default: Debian's, in /usr/bin)
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3.11}
-export CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
+export CHROMIUM=${CHROMIUM:-/usr/bin/chromium} CHROMEDRIVER=${CHROMEDRIVER:-/usr/bin/chromedriver}
 work=$PWD/target/interop
 bin=${CARGO_TARGET_DIR:-target}/release/examples
 mkdir -p "$work"
 
 # --- what it needs, by name
 missing=()
-[ -x "$CHROMIUM" ] || missing+=(chromium)
+[ -x "$CHROMIUM" ] && [ -x "$CHROMEDRIVER" ] || missing+=(chromium chromium-driver)
 command -v node > /dev/null || missing+=(nodejs)
 command -v npm > /dev/null || missing+=(npm)
 "$python" -c 'import venv, ensurepip' 2> /dev/null || missing+=(python3.11 python3.11-venv)
@@ -26,12 +26,12 @@ if [ ${#missing[@]} -gt 0 ]; then
     DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" > "$work/apt.log"
 fi
 [ -x "$work/python/bin/python" ] || "$python" -m venv "$work/python"
-"$work/python/bin/python" -m pip --quiet --disable-pip-version-check install --upgrade websockets
+"$work/python/bin/python" -m pip --quiet --disable-pip-version-check install --upgrade websockets selenium
 # The scripts go where the packages are: Node looks for a module beside the file that imports it.
 cp tests/interop/*.mjs "$work"
-npm --prefix "$work" install --no-audit --no-fund --silent ws@latest playwright-core@latest
+npm --prefix "$work" install --no-audit --no-fund --silent ws@latest
 python=$work/python/bin/python
-"$python" -m pip --disable-pip-version-check list 2> /dev/null | grep '^websockets '
+"$python" -m pip --disable-pip-version-check list 2> /dev/null | grep -E '^(websockets|selenium) '
 npm --prefix "$work" ls --depth=0 --silent | grep "@[0-9]"
 "$CHROMIUM" --version 2> /dev/null
 
@@ -102,7 +102,7 @@ check "$python" tests/interop/client.py "$port"
 echo "== echo server: npm ws"
 check node "$work/client.mjs" "$port"
 echo "== echo server: Chromium"
-check node "$work/browser.mjs" "$port"
+check "$python" tests/interop/browser.py "$port"
 stop
 
 for peer in "Python websockets:$python:tests/interop/server.py" "npm ws:node:$work/server.mjs"; do
