@@ -27,16 +27,11 @@ pub(crate) fn append(header: &Header, payload: &[u8], out: &mut BytesMut) {
     let head = header.encode();
     out.reserve(head.len() + payload.len());
     out.extend_from_slice(&head);
-    let Some(key) = header.mask else { return out.extend_from_slice(payload) };
-    for piece in payload.chunks(MASK_PIECE) {
-        let start = out.len();
-        out.extend_from_slice(piece);
-        mask::apply(key, 0, &mut out[start..]);
+    match header.mask {
+        None => out.extend_from_slice(payload),
+        Some(key) => mask::append(key, payload, out),
     }
 }
-
-/// A payload is masked while what was copied of it lies in the first-level cache. A multiple of the key's length.
-const MASK_PIECE: usize = 8 << 10;
 
 /// Where masking keys come from (§5.3, §10.3): a server has none, a client expands its seed, a fresh key a frame.
 pub(crate) enum Keys {
@@ -52,7 +47,7 @@ impl Keys {
     pub(crate) fn next(&mut self) -> Option<[u8; 4]> {
         match self {
             Self::Server => None,
-            Self::Client(generator) => Some(generator.next_u32().to_ne_bytes()),
+            Self::Client(generator) => Some(generator.next_u32().to_le_bytes()),
             Self::Seed(_) => self.expand(),
         }
     }

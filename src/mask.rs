@@ -1,5 +1,7 @@
 //! Masking (RFC 6455 §5.3): XOR with a key of four bytes that repeats.
 
+use bytes::BytesMut;
+
 /// XORs `data` with `key`, in place. Doing it twice restores the data.
 ///
 /// `phase` is how many bytes of the payload came before `data`: a payload may be masked in pieces.
@@ -18,6 +20,34 @@ pub fn apply(key: [u8; 4], phase: usize, data: &mut [u8]) {
     }
     apply_words(key, data);
 }
+
+/// Appends `data` to `out`, masked: in one pass, so that nothing is written twice.
+pub(crate) fn append(key: [u8; 4], data: &[u8], out: &mut BytesMut) {
+    out.reserve(data.len());
+    #[cfg(feature = "simd-mask")]
+    if data.len() >= WIDE_FROM {
+        fearless_simd::dispatch!(fearless_simd::Level::new(), _simd => append_blocks(key, data, out));
+        return;
+    }
+    append_blocks(key, data, out);
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "it takes on the vectors of the function that it is in")]
+fn append_blocks(key: [u8; 4], data: &[u8], out: &mut BytesMut) {
+    let (blocks, tail) = data.as_chunks::<BLOCK>();
+    for block in blocks {
+        let mut masked = *block;
+        apply_words(key, &mut masked);
+        out.extend_from_slice(&masked);
+    }
+    let start = out.len();
+    out.extend_from_slice(tail);
+    apply_words(key, &mut out[start..]);
+}
+
+/// A block is masked on its way, in the first-level cache.
+const BLOCK: usize = 512;
 
 /// The key that fits the payload `by` bytes further on: its bytes rotated to the left.
 #[inline]
@@ -61,6 +91,19 @@ mod tests {
     use super::*;
 
     /// R69: every length, alignment and phase, against the definition; cut anywhere, it is the same.
+    #[test]
+    fn appending_masked_equals_masking_in_place() {
+        let key = [0x37, 0xFA, 0x21, 0x3D];
+        let source: [u8; 1100] = core::array::from_fn(|i| (i * 7) as u8);
+        for len in (0..=300).chain([511, 512, 513, 767, 768, 769, 1099]) {
+            let mut masked = source;
+            apply(key, 0, &mut masked[..len]);
+            let mut out = BytesMut::from(&b"before"[..]);
+            append(key, &source[..len], &mut out);
+            assert_eq!(out.strip_prefix(b"before"), Some(&masked[..len]), "{len}");
+        }
+    }
+
     #[test]
     fn r69_mask_equals_the_definition_at_every_length_alignment_and_phase() {
         let key = [0x37, 0xFA, 0x21, 0x3D];
