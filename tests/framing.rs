@@ -332,6 +332,9 @@ fn r70_limits_are_checked_when_the_length_is_in() {
     everywhere_under(&frames_of_three, b"\x02\x03abc\x00\x03def\x80\x02gh").goes(&[binary(b"abcdefgh")], b"");
     everywhere_under(&frames_of_three, b"\x02\x03abc\x00\x04").fails(&[], Error::TooBig, 1009);
     everywhere_under(&frames_of_three, b"\x82\x04").fails(&[], Error::TooBig, 1009);
+    // A whole frame in the input is judged by its header as well.
+    everywhere_under(&frames_of_three, b"\x82\x03abc\x82\x04abcd").fails(&[binary(b"abc")], Error::TooBig, 1009);
+    everywhere_under(&limited(3), b"\x81\x03abc\x81\x04abcd").fails(&[text("abc")], Error::TooBig, 1009);
     // And no limit binds a control frame.
     everywhere_under(&limited(0).max_frame_len(0), b"\x89\x02hi").goes(&[ping(b"hi")], b"\x8A\x02hi");
 }
