@@ -5,3 +5,10 @@
 
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub mod blocking;
+#[cfg(all(feature = "std", feature = "handshake"))]
+mod error;
+#[cfg(all(feature = "std", feature = "handshake"))]
+mod machine;
+
+#[cfg(all(feature = "std", feature = "handshake"))]
+pub use error::Error;
