@@ -15,11 +15,11 @@ use sansock::{
 };
 
 /// How an adapter answers a request.
-pub trait Answer: FnOnce(&server::Request, &mut BytesMut) -> Result<Option<Connection>, Refused> {}
+pub(crate) trait Answer: FnOnce(&server::Request, &mut BytesMut) -> Result<Option<Connection>, Refused> {}
 impl<F: FnOnce(&server::Request, &mut BytesMut) -> Result<Option<Connection>, Refused>> Answer for F {}
 
 /// A connection of any adapter.
-pub trait WebSocket: Sized {
+pub(crate) trait WebSocket: Sized {
     async fn recv(&mut self) -> Result<Option<Message>, Error>;
     async fn recv_with<T>(
         &mut self,
@@ -32,7 +32,7 @@ pub trait WebSocket: Sized {
 }
 
 /// An adapter, over TCP. A "program" runs to its end on a thread of its own.
-pub trait Adapter: 'static {
+pub(crate) trait Adapter: 'static {
     type WebSocket: WebSocket;
 
     fn run<T: Send + 'static>(program: impl AsyncFnOnce() -> T + Send + 'static) -> JoinHandle<T>;
@@ -57,7 +57,7 @@ pub trait Adapter: 'static {
     }
 }
 
-pub struct Blocking;
+pub(crate) struct Blocking;
 
 impl WebSocket for blocking::WebSocket<TcpStream> {
     async fn recv(&mut self) -> Result<Option<Message>, Error> {
@@ -153,11 +153,11 @@ impl<I: sansock::adapter::poll::Io> WebSocket for sansock::adapter::poll::WebSoc
 }
 
 #[cfg(feature = "tokio")]
-pub struct Tokio;
+pub(crate) struct Tokio;
 
 #[cfg(feature = "tokio")]
 impl Tokio {
-    pub fn stream(stream: TcpStream) -> tokio::net::TcpStream {
+    pub(crate) fn stream(stream: TcpStream) -> tokio::net::TcpStream {
         stream.set_nonblocking(true).unwrap();
         tokio::net::TcpStream::from_std(stream).unwrap()
     }
@@ -218,7 +218,7 @@ impl Adapter for Tokio {
 }
 
 #[cfg(feature = "futures-io")]
-pub struct Smol;
+pub(crate) struct Smol;
 
 /// What `smol::Timer::at` makes.
 #[cfg(feature = "futures-io")]
@@ -226,11 +226,11 @@ type SmolTimer = sansock::adapter::futures::Sleep<fn(std::time::Instant) -> smol
 
 #[cfg(feature = "futures-io")]
 impl Smol {
-    pub fn stream(stream: TcpStream) -> smol::net::TcpStream {
+    pub(crate) fn stream(stream: TcpStream) -> smol::net::TcpStream {
         smol::net::TcpStream::from(smol::Async::new(stream).unwrap())
     }
 
-    pub fn timer() -> SmolTimer {
+    pub(crate) fn timer() -> SmolTimer {
         sansock::adapter::futures::Sleep::new(smol::Timer::at)
     }
 }
@@ -286,30 +286,30 @@ impl Adapter for Smol {
     }
 }
 
-pub const REQUEST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+pub(crate) const REQUEST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
 /// A client's Close with 1000, masked with the key 0, and the server's.
-pub const CLOSE: &[u8] = b"\x88\x82\0\0\0\0\x03\xe8";
-pub const CLOSED: &[u8] = b"\x88\x02\x03\xe8";
+pub(crate) const CLOSE: &[u8] = b"\x88\x82\0\0\0\0\x03\xe8";
+pub(crate) const CLOSED: &[u8] = b"\x88\x02\x03\xe8";
 
-pub fn millis(count: u64) -> Duration {
+pub(crate) fn millis(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
 /// No deadline is meant to pass, but a test that hangs ends.
-pub fn patient() -> Config {
+pub(crate) fn patient() -> Config {
     let long = Duration::from_secs(30);
     Config::default().handshake_timeout(long).close_timeout(long).keepalive(Keepalive::new(long, long))
 }
 
 /// Silence is noticed after 100 ms.
-pub fn impatient() -> Config {
+pub(crate) fn impatient() -> Config {
     patient().keepalive(Keepalive::new(millis(50), millis(50)))
 }
 
 /// A frame of a client, masked with the key 0: the first byte, and the payload.
-pub fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match payload.len() {
         len @ 0..=125 => frame.push(0x80 | len as u8),
@@ -322,7 +322,7 @@ pub fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A server for one connection.
-pub fn serve<A: Adapter, T: Send + 'static>(
+pub(crate) fn serve<A: Adapter, T: Send + 'static>(
     config: Config,
     program: impl AsyncFnOnce(Result<A::WebSocket, Error>) -> T + Send + 'static,
 ) -> (SocketAddr, JoinHandle<T>) {
@@ -335,14 +335,14 @@ pub fn serve<A: Adapter, T: Send + 'static>(
     (address, server)
 }
 
-pub async fn connect<A: Adapter>(address: SocketAddr, config: &Config) -> A::WebSocket {
+pub(crate) async fn connect<A: Adapter>(address: SocketAddr, config: &Config) -> A::WebSocket {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
     A::client(stream, &client::Request::new("localhost", "/"), config).await.unwrap().0
 }
 
 /// Echoes until the connection ends, and returns what is left of it.
-pub async fn echo<W: WebSocket>(accepted: Result<W, Error>) -> Result<CloseInfo, Error> {
+pub(crate) async fn echo<W: WebSocket>(accepted: Result<W, Error>) -> Result<CloseInfo, Error> {
     let mut websocket = accepted?;
     while let Some(message) = websocket.recv().await? {
         websocket.send(message).await?;
@@ -352,7 +352,7 @@ pub async fn echo<W: WebSocket>(accepted: Result<W, Error>) -> Result<CloseInfo,
 
 /// The same by events, with the answers to one read in one write. Watches that no more than the high-water mark, and the
 /// answers to the message that crossed it, waits to be written.
-pub async fn echo_events<W: WebSocket>(accepted: Result<W, Error>) -> Result<CloseInfo, Error> {
+pub(crate) async fn echo_events<W: WebSocket>(accepted: Result<W, Error>) -> Result<CloseInfo, Error> {
     let mut websocket = accepted?;
     let refused = websocket.recv_with(|event, connection, out| {
         assert!(out.len() <= (64 << 10) + 200, "{} bytes wait", out.len());
@@ -367,7 +367,7 @@ pub async fn echo_events<W: WebSocket>(accepted: Result<W, Error>) -> Result<Clo
 }
 
 /// A client that does what it likes after its handshake.
-pub fn raw_client(address: SocketAddr) -> TcpStream {
+pub(crate) fn raw_client(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(REQUEST.as_bytes()).unwrap();
     assert!(read_head(&mut stream).starts_with("HTTP/1.1 101 "));
@@ -375,7 +375,7 @@ pub fn raw_client(address: SocketAddr) -> TcpStream {
 }
 
 /// The 101 of a server that does what it likes after it.
-pub fn raw_answer(request: &str) -> String {
+pub(crate) fn raw_answer(request: &str) -> String {
     let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
     format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -384,7 +384,7 @@ pub fn raw_answer(request: &str) -> String {
     )
 }
 
-pub fn read_head(stream: &mut impl Read) -> String {
+pub(crate) fn read_head(stream: &mut impl Read) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.extend(read_bytes::<1>(stream));
@@ -392,14 +392,14 @@ pub fn read_head(stream: &mut impl Read) -> String {
     String::from_utf8(head).unwrap()
 }
 
-pub fn read_bytes<const N: usize>(stream: &mut impl Read) -> [u8; N] {
+pub(crate) fn read_bytes<const N: usize>(stream: &mut impl Read) -> [u8; N] {
     let mut bytes = [0; N];
     stream.read_exact(&mut bytes).unwrap();
     bytes
 }
 
 /// Reads until EOF; a reset is a failure.
-pub fn read_rest(stream: &mut impl Read) -> Vec<u8> {
+pub(crate) fn read_rest(stream: &mut impl Read) -> Vec<u8> {
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).unwrap();
     rest
