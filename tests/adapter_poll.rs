@@ -248,7 +248,7 @@ fn what_is_fed_goes_with_one_flush_and_in_order() {
         websocket.feed("before").await.unwrap();
         websocket.feed(vec![1; 20_000]).await.unwrap();
         websocket.send_bytes(Bytes::from(vec![2; 20_000])).await.unwrap();
-        websocket.send_prepared(&PreparedMessage::binary(&[3; 20_000])).await.unwrap();
+        websocket.send_prepared(&PreparedMessage::binary(&vec![3; 20_000])).await.unwrap();
         websocket.send("after").await.unwrap();
     });
     let sent = sent(&io);
