@@ -19,6 +19,19 @@ struct Arguments {
     /// The name in its report, as it stands in a URI
     #[arg(long, value_name = "NAME", default_value = "sansock")]
     agent: String,
+    /// Offer to compress messages, which the cases 12.* and 13.* are about
+    #[cfg(feature = "deflate")]
+    #[arg(long)]
+    deflate: bool,
+}
+
+impl Arguments {
+    fn config(&self) -> Config {
+        let config = Config::default().max_message_len(64 << 20);
+        #[cfg(feature = "deflate")]
+        let config = config.deflate(self.deflate.then(sansock::deflate::Deflate::default));
+        config
+    }
 }
 
 fn main() -> ExitCode {
@@ -35,13 +48,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(Arguments { url, agent }: &Arguments) -> Result<u32, Error> {
-    let count = match connect(url, "/getCaseCount")?.read()? {
+fn run(arguments: &Arguments) -> Result<u32, Error> {
+    let (agent, config) = (&arguments.agent, arguments.config());
+    let connect = |target: &str| connect(&arguments.url, target, &config);
+    let count = match connect("/getCaseCount")?.read()? {
         Some(Message::Text(count)) => count.parse().unwrap_or(0),
         _ => 0,
     };
     for case in 1..=count {
-        let mut websocket = connect(url, &format!("/runCase?case={case}&agent={agent}"))?;
+        let mut websocket = connect(&format!("/runCase?case={case}&agent={agent}"))?;
         // Many cases fail the connection on purpose; the server judges how.
         let _ = websocket.read_with(|event, connection, out| match event {
             Event::Text(text) => connection.send_text(&text, out).err(),
@@ -49,11 +64,10 @@ fn run(Arguments { url, agent }: &Arguments) -> Result<u32, Error> {
             _ => None,
         });
     }
-    connect(url, &format!("/updateReports?agent={agent}"))?.read()?;
+    connect(&format!("/updateReports?agent={agent}"))?.read()?;
     Ok(count)
 }
 
-fn connect(url: &str, target: &str) -> Result<WebSocket<TcpStream>, Error> {
-    let config = Config::default().max_message_len(64 << 20);
-    blocking::connect(&format!("{}{target}", url.trim_end_matches('/')), &config)
+fn connect(url: &str, target: &str, config: &Config) -> Result<WebSocket<TcpStream>, Error> {
+    blocking::connect(&format!("{}{target}", url.trim_end_matches('/')), config)
 }

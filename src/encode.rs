@@ -121,9 +121,6 @@ impl Masker {
 /// ```
 #[derive(Clone, Debug)]
 pub struct PreparedMessage {
-    kind: Kind,
-    /// The payload is the frame without its header.
-    head_len: u8,
     frame: Bytes,
     /// The same compressed, and the window that it takes to inflate it.
     compressed: Option<(u8, Bytes)>,
@@ -146,7 +143,7 @@ impl PreparedMessage {
         let header = Header { fin: true, rsv: 0, opcode: Opcode::of(kind), mask: None, len: payload.len() as u64 };
         let mut frame = BytesMut::new();
         append(&header, payload, &mut frame);
-        Self { kind, head_len: (frame.len() - payload.len()) as u8, frame: frame.freeze(), compressed: None }
+        Self { frame: frame.freeze(), compressed: None }
     }
 
     /// The same message, also compressed, once. Connections that agreed on permessage-deflate without context takeover
@@ -154,13 +151,12 @@ impl PreparedMessage {
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn with_deflate(self, settings: &Deflate) -> Self {
+        let Ok(Some((header, head_len))) = Header::decode(&self.frame) else { return self };
         let window_bits = settings.own_window_bits();
         let mut deflater = Deflater::new(window_bits, settings);
-        let payload = deflater.deflate(&self.frame[usize::from(self.head_len)..], true);
-        let opcode = Opcode::of(self.kind);
-        let header = Header { fin: true, rsv: RSV1, opcode, mask: None, len: payload.len() as u64 };
+        let payload = deflater.deflate(&self.frame[head_len..], true);
         let mut frame = BytesMut::new();
-        append(&header, payload, &mut frame);
+        append(&Header { rsv: RSV1, len: payload.len() as u64, ..header }, payload, &mut frame);
         Self { compressed: Some((window_bits, frame.freeze())), ..self }
     }
 

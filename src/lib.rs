@@ -69,6 +69,11 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+/// The code in the README, as a test.
+#[cfg(all(doctest, feature = "std", feature = "handshake", feature = "getrandom"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub mod adapter;
 pub mod close;
 pub mod config;

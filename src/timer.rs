@@ -127,6 +127,8 @@ pub(crate) struct Timers {
     phase: Phase,
     /// A Ping is out, and not a byte came since.
     pinged: bool,
+    /// The answer to the latest keepalive Ping has not come yet.
+    awaited: bool,
     /// The number of the latest keepalive Ping: its payload.
     ping: u32,
     // The configured times in milliseconds; 0 is off.
@@ -151,6 +153,7 @@ impl Timers {
             news: news::BEGAN,
             phase: Phase::Open,
             pinged: false,
+            awaited: false,
             ping: 0,
             interval: config.keepalive.map_or(0, |keepalive| millis(keepalive.interval)),
             timeout: config.keepalive.map_or(0, |keepalive| millis(keepalive.timeout)),
@@ -169,9 +172,10 @@ impl Timers {
         self.news |= news;
     }
 
-    /// Notes a Pong: whether it answers the latest keepalive Ping decides its payload.
+    /// Notes a Pong: whether it answers the latest keepalive Ping decides its payload. Only the first one does.
     pub(crate) fn note_pong(&mut self, payload: &[u8]) {
-        if self.ping != 0 && *payload == self.ping.to_be_bytes() {
+        if self.awaited && self.phase == Phase::Open && *payload == self.ping.to_be_bytes() {
+            self.awaited = false;
             self.note(news::PONG);
         }
     }
@@ -214,6 +218,7 @@ impl Timers {
             Phase::Open if self.pinged => Some(Due::Fail(Error::KeepaliveTimeout)),
             Phase::Open => {
                 self.pinged = true;
+                self.awaited = true;
                 self.began_at = now;
                 self.ping = self.ping.wrapping_add(1).max(1);
                 Some(Due::Ping(self.ping.to_be_bytes()))

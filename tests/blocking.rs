@@ -570,51 +570,58 @@ mod unix {
         client.unwrap();
     }
 
-    /// Gives and takes one byte at a time, and every other call is interrupted.
-    struct Reluctant(UnixStream, bool);
+    /// Gives and takes one byte at a time, and every other read, write and flush is interrupted.
+    struct Reluctant {
+        socket: UnixStream,
+        interrupted: [bool; 3],
+    }
 
     impl Reluctant {
-        fn socket(&mut self) -> io::Result<&mut UnixStream> {
-            self.1 = !self.1;
-            if self.1 { Err(ErrorKind::Interrupted.into()) } else { Ok(&mut self.0) }
+        fn new(socket: UnixStream) -> Self {
+            Self { socket, interrupted: [false; 3] }
+        }
+
+        fn socket(&mut self, call: usize) -> io::Result<&mut UnixStream> {
+            self.interrupted[call] = !self.interrupted[call];
+            if self.interrupted[call] { Err(ErrorKind::Interrupted.into()) } else { Ok(&mut self.socket) }
         }
     }
 
     impl Read for Reluctant {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.socket()?.read(&mut buffer[..1])
+            self.socket(0)?.read(&mut buffer[..1])
         }
     }
 
     impl Write for Reluctant {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.socket()?.write(&bytes[..1])
+            self.socket(1)?.write(&bytes[..1])
         }
 
         fn flush(&mut self) -> io::Result<()> {
-            Ok(())
+            self.socket(2)?.flush()
         }
     }
 
     impl Socket for Reluctant {
         fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
             assert_ne!(timeout, Some(Duration::ZERO));
-            self.0.set_read_timeout(timeout)
+            self.socket.set_read_timeout(timeout)
         }
 
         fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
             assert_ne!(timeout, Some(Duration::ZERO));
-            self.0.set_write_timeout(timeout)
+            self.socket.set_write_timeout(timeout)
         }
 
         fn shutdown_write(&mut self) -> io::Result<()> {
-            self.0.shutdown(Shutdown::Write)
+            self.socket.shutdown(Shutdown::Write)
         }
     }
 
     #[test]
     fn a_socket_may_take_and_give_a_byte_at_a_time_and_be_interrupted() {
-        let (server, mut client) = pair(|socket| Reluctant(socket, false), |socket| socket);
+        let (server, mut client) = pair(Reluctant::new, |socket| socket);
         exchange(&mut client);
         client.close(CloseCode::NORMAL, "").unwrap();
         server.join().unwrap().unwrap();

@@ -153,7 +153,7 @@ fn r37_every_seed_has_its_own_key() {
     assert_eq!(keys.len(), 256);
 }
 
-/// R38 holds by construction: there is no `Connection` before the answer.
+/// R38 holds by construction: there is no `Connection` before the answer. R51: what follows it is not lost.
 #[test]
 fn r38_r51_frames_follow_the_answer_in_both_directions() {
     let (mut handshake, _) = connect(&Request::new("h", "/"), &Config::default());
@@ -440,4 +440,48 @@ fn an_answer_from_an_http_library_takes_the_same_way() {
     };
     assert_eq!((response.status(), response.header("Location")), (302, Some(&b"/"[..])));
     assert_eq!(handshake.transport(), Transport::Close);
+}
+
+/// R44, R99, R102: an answer is checked against the offer; what is agreed is visible on both sides.
+#[cfg(feature = "deflate")]
+#[test]
+fn r99_permessage_deflate_is_agreed_on_or_fails() {
+    use sansock::deflate::Deflate;
+
+    let config = Config::default().deflate(Deflate::default());
+    let mut out = BytesMut::new();
+    let mut client = client::connect(&client::Request::new("a", "/"), &config, [9; 32], &mut out).unwrap();
+    let request = String::from_utf8(out.to_vec()).unwrap();
+    assert!(request.contains("\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"));
+
+    let mut bytes = out.to_vec();
+    let mut server = sansock::server::Handshake::new(&config.clone().deflate(Deflate::low_memory()));
+    let (mut input, mut answer) = (&mut bytes[..], BytesMut::new());
+    let request = server.receive(&mut input, &mut answer).unwrap().unwrap();
+    let server = request.accept(&sansock::server::Response::new(), &mut answer).unwrap();
+    let text = String::from_utf8(answer.to_vec()).unwrap();
+    assert!(text.contains(
+        "\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+         server_max_window_bits=12\r\n"
+    ));
+    let mut bytes = answer.to_vec();
+    let (client, _) = client.receive(&mut &mut bytes[..]).unwrap().unwrap();
+    let (ours, theirs) = (client.deflate().unwrap(), server.deflate().unwrap());
+    assert_eq!((ours.sending(), ours.receiving()), (theirs.receiving(), theirs.sending()));
+
+    for (wrong, error) in [
+        ("foo", HandshakeError::Extension),
+        ("permessage-deflate, permessage-deflate", HandshakeError::Extension),
+        ("permessage-deflate; foo", HandshakeError::Deflate(sansock::deflate::Declined::Unknown)),
+        ("permessage-deflate; client_max_window_bits", HandshakeError::Deflate(sansock::deflate::Declined::Value)),
+    ] {
+        let mut client = client::connect(&client::Request::new("a", "/"), &config, [9; 32], &mut out).unwrap();
+        let accept = sansock::handshake::accept_key(client.key());
+        let mut bytes = format!(
+            "HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\
+             Sec-WebSocket-Extensions: {wrong}\r\n\r\n"
+        )
+        .into_bytes();
+        assert_eq!(client.receive(&mut &mut bytes[..]).unwrap_err(), error, "{wrong}");
+    }
 }

@@ -101,6 +101,9 @@ impl Connection {
         self.assembly = Assembly::default();
         self.control = None;
         self.owed_pong = None;
+        if let Some(codec) = &mut self.codec {
+            codec.end();
+        }
         self.settle();
     }
 

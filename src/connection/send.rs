@@ -98,7 +98,7 @@ impl Connection {
             return Err(SendError::MessageOpen);
         }
         let opcode = self.next_fragment(kind, fin)?;
-        if let Some(codec) = &mut self.codec {
+        if let Some(codec) = self.codec.as_mut().filter(|_| opcode != Opcode::Continuation) {
             codec.send_plain();
         }
         let mask = self.keys.next();

@@ -63,6 +63,10 @@ impl Codec {
     pub(crate) fn sent(&mut self) {
         match *self {}
     }
+
+    pub(crate) fn end(&mut self) {
+        match *self {}
+    }
 }
 
 impl Inflater {

@@ -115,9 +115,18 @@ impl Codec {
     pub(crate) fn sent(&mut self) {
         self.sending = false;
         match &mut self.deflater {
-            Some(deflater) if self.agreement.sending.context_takeover => deflater.buffer.truncate(MAX_BUFFER),
+            Some(deflater) if self.agreement.sending.context_takeover => {
+                deflater.buffer.truncate(MAX_BUFFER);
+                deflater.buffer.shrink_to_fit();
+            }
             _ => self.deflater = None,
         }
+    }
+
+    /// Nothing follows, in either direction.
+    pub(crate) fn end(&mut self) {
+        self.inflater = None;
+        self.deflater = None;
     }
 }
 
@@ -222,16 +231,23 @@ impl Inflater {
 
     /// Appends the tail, and finds out whether the stream is complete with it. What a broken one makes of it is nothing.
     fn probe(&mut self, output: Range<usize>) -> (usize, Stop) {
-        let (mut probed, mut made) = (0, output.start);
+        let (mut probed, mut made, mut behind_tail) = (0, output.start, false);
         loop {
             let (took, gave, status) = self.step(&PROBE[probed..], made..output.end, InflateFlush::Block);
             probed += took;
             made += gave;
             match status {
                 Some(Status::Ok) if made == output.end => return (0, Stop::Broken),
-                Some(Status::Ok) if probed == PROBE.len() - 1 => return (made - output.start, Stop::Done),
-                // At the end of an earlier block.
-                Some(Status::Ok) if took > 0 && probed < PROBE.len() => {}
+                Some(Status::Ok) if probed == PROBE.len() - 1 && behind_tail => {
+                    return (made - output.start, Stop::Done);
+                }
+                // The end of a block: the one before the last has to end with the tail.
+                Some(Status::Ok) if took > 0 && probed < PROBE.len() => behind_tail = probed == TAIL.len(),
+                // The tail completed a final block, so that it ends the stream like any other.
+                Some(Status::StreamEnd) if probed == TAIL.len() => {
+                    self.stream.reset(false);
+                    return (made - output.start, Stop::Done);
+                }
                 _ => return (0, Stop::Broken),
             }
         }

@@ -1,6 +1,8 @@
 //! The client's half of the opening handshake (RFC 6455 §4.1): [`connect`] writes a [`Request`], [`Handshake`] reads
 //! the answer.
 
+#[cfg(feature = "deflate")]
+use alloc::string::ToString;
 use alloc::{borrow::Cow, boxed::Box, string::String, vec::Vec};
 use core::fmt;
 
@@ -27,6 +29,8 @@ use crate::{
     error::SendError,
     timer::Timestamp,
 };
+#[cfg(feature = "deflate")]
+use crate::{deflate, handshake::headers::sole_extension};
 
 /// What the handshake writes into a request itself, or what has no place there.
 const MANAGED: [&str; 11] = [
@@ -119,7 +123,7 @@ impl<'a> Request<'a> {
     }
 
     /// §4.1, items 2 to 12.
-    fn write(&self, key: &[u8; 24], subprotocols: &str, out: &mut BytesMut) {
+    fn write(&self, key: &[u8; 24], subprotocols: &str, extensions: Option<&str>, out: &mut BytesMut) {
         out.reserve(256 + self.target.len());
         out.extend_from_slice(b"GET ");
         out.extend_from_slice(self.target.as_bytes());
@@ -130,6 +134,9 @@ impl<'a> Request<'a> {
         out.extend_from_slice(b"\r\nSec-WebSocket-Version: 13\r\n");
         if !subprotocols.is_empty() {
             write::field(out, "Sec-WebSocket-Protocol", subprotocols.as_bytes());
+        }
+        if let Some(extensions) = extensions {
+            write::field(out, "Sec-WebSocket-Extensions", extensions.as_bytes());
         }
         if let Some(origin) = self.origin {
             write::field(out, "Origin", origin.as_bytes());
@@ -176,7 +183,11 @@ pub fn connect(
     let key = base64(&nonce);
 
     let subprotocols = request.subprotocols.join(", ");
-    request.write(&key, &subprotocols, out);
+    #[cfg(feature = "deflate")]
+    let extensions = config.deflate.map(|deflate| deflate.offer().to_string());
+    #[cfg(not(feature = "deflate"))]
+    let extensions: Option<String> = None;
+    request.write(&key, &subprotocols, extensions.as_deref(), out);
     Ok(Handshake {
         key,
         seed,
@@ -360,9 +371,30 @@ impl Handshake {
     /// A 101: checks it and makes the connection.
     fn finish(&self, mut response: Response) -> Result<(Connection, Response), HandshakeError> {
         let offered = self.subprotocols.split(", ").filter(|name| !name.is_empty());
-        let chosen = check_response(response.head.raw_fields(), &self.key, offered)?.is_some();
-        response.subprotocol = if chosen { response.head.first("sec-websocket-protocol") } else { None };
-        Ok((Connection::client(&self.config, self.seed), response))
+        let chosen = check_response(response.head.raw_fields(), &self.key, offered)?;
+        let connection = self.extend(Connection::client(&self.config, self.seed), chosen.extensions)?;
+        let has_subprotocol = chosen.subprotocol.is_some();
+        response.subprotocol = if has_subprotocol { response.head.first("sec-websocket-protocol") } else { None };
+        Ok((connection, response))
+    }
+
+    /// §4.1, condition 5: the extensions of the answer are among those that were offered, which is at most one.
+    #[cfg(feature = "deflate")]
+    fn extend(&self, connection: Connection, extensions: Option<&[u8]>) -> Result<Connection, HandshakeError> {
+        let Some(extensions) = extensions else { return Ok(connection) };
+        let answer = sole_extension(extensions).filter(|answer| answer.name == deflate::NAME);
+        let (Some(answer), Some(settings)) = (answer, &self.config.deflate) else {
+            return Err(HandshakeError::Extension);
+        };
+        let answer = deflate::Params::of_answer(answer.params()).map_err(HandshakeError::Deflate)?;
+        let agreement = settings.confirm(&answer).map_err(HandshakeError::Deflate)?;
+        Ok(connection.with_deflate(agreement, settings))
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    #[allow(clippy::unused_self, reason = "nothing is offered without the feature")]
+    fn extend(&self, connection: Connection, extensions: Option<&[u8]>) -> Result<Connection, HandshakeError> {
+        if extensions.is_some() { Err(HandshakeError::Extension) } else { Ok(connection) }
     }
 
     fn close(&mut self, phase: Phase) {

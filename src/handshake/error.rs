@@ -41,6 +41,9 @@ pub enum HandshakeError {
     Accept,
     /// A 101 with an extension that was not offered (§4.1, fifth condition).
     Extension,
+    /// A 101 that answers an offer of permessage-deflate with what it must not (RFC 7692 §7.1).
+    #[cfg(feature = "deflate")]
+    Deflate(crate::deflate::Declined),
     /// A 101 with a subprotocol that was not offered, or with several (§4.1, sixth condition).
     Subprotocol,
 }
@@ -137,6 +140,8 @@ impl HandshakeError {
             Self::Connection => "the answer's Connection lacks upgrade",
             Self::Accept => "the answer's Sec-WebSocket-Accept is missing or wrong",
             Self::Extension => "the answer has an extension that was not offered",
+            #[cfg(feature = "deflate")]
+            Self::Deflate(_) => "the answer does not fit the offer of permessage-deflate",
             Self::Subprotocol => "the answer has a subprotocol that was not offered",
         }
     }

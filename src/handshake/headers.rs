@@ -1,7 +1,7 @@
 //! The values of the header fields that a handshake is made of: lists of tokens (RFC 9110 §5.6), subprotocols
 //! (RFC 6455 §11.3.4), extensions (§9.1). One pass over the bytes each, and no allocation that a peer can make grow.
 
-use alloc::{borrow::Cow, string::String, vec::Vec};
+use alloc::{borrow::Cow, vec::Vec};
 
 use super::head::is_token_byte;
 
@@ -9,13 +9,14 @@ use super::head::is_token_byte;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Invalid;
 
-/// A token (RFC 9110 §5.6.2).
+/// Whether it is a token (RFC 9110 §5.6.2).
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
+}
+
+/// A token as text.
 pub(crate) fn token(bytes: &[u8]) -> Option<&str> {
-    if !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte)) {
-        core::str::from_utf8(bytes).ok()
-    } else {
-        None
-    }
+    if is_token(bytes) { core::str::from_utf8(bytes).ok() } else { None }
 }
 
 /// Without the spaces and tabs around it.
@@ -34,11 +35,14 @@ fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
 /// Whether a list of tokens has this one, whatever its case. With `versions`, an element may be `name/version`, as in
 /// Upgrade (RFC 9110 §7.8).
 pub(crate) fn has_token(value: &[u8], wanted: &str, versions: bool) -> Result<bool, Invalid> {
+    if value.eq_ignore_ascii_case(wanted.as_bytes()) {
+        return Ok(true);
+    }
     let mut found = false;
     for element in elements(value) {
         found |= element.eq_ignore_ascii_case(wanted.as_bytes());
         let mut parts = element.splitn(if versions { 2 } else { 1 }, |&byte| byte == b'/');
-        if !parts.all(|part| token(part).is_some()) {
+        if !parts.all(is_token) {
             return Err(Invalid);
         }
     }
@@ -50,7 +54,9 @@ pub(crate) fn check_subprotocols<'a>(values: impl Iterator<Item = &'a [u8]> + Cl
     let all = values.flat_map(elements);
     let mut count = 0;
     for element in all.clone() {
-        token(element).ok_or(Invalid)?;
+        if !is_token(element) {
+            return Err(Invalid);
+        }
         count += 1;
     }
     match count {
@@ -115,6 +121,9 @@ pub struct Extension<'a> {
     params: Cursor<'a>,
 }
 
+/// The same before it is text.
+type RawParam<'a> = (&'a [u8], Option<Cow<'a, [u8]>>);
+
 /// The name of a parameter, and its value if it has one.
 type Param<'a> = (&'a str, Option<Cow<'a, str>>);
 
@@ -137,6 +146,14 @@ impl<'a> Extension<'a> {
     }
 }
 
+/// The only extension of a field value; of a list that is malformed, or has none or several, there is none.
+#[cfg(feature = "deflate")]
+pub(crate) fn sole_extension(value: &[u8]) -> Option<Extension<'_>> {
+    let mut rest = Cursor(value);
+    let (name, params) = rest.extension().ok()??;
+    if rest.extension().ok()?.is_some() { None } else { Some(Extension { name: text(name), params }) }
+}
+
 /// Whether one field value is a list of extensions, if only with empty elements; how many it has.
 pub(crate) fn check_extensions(value: &[u8]) -> Result<usize, Invalid> {
     let mut rest = Cursor(value);
@@ -153,8 +170,8 @@ impl<'a> Iterator for Extensions<'a> {
     fn next(&mut self) -> Option<Extension<'a>> {
         loop {
             // Of a malformed list, which is refused, the rest is nobody's.
-            if let Ok(Some(extension)) = self.rest.extension() {
-                return Some(extension);
+            if let Ok(Some((name, params))) = self.rest.extension() {
+                return Some(Extension { name: text(name), params });
             }
             let field = self.fields.find(|field| field.0.eq_ignore_ascii_case("sec-websocket-extensions"))?;
             self.rest = Cursor(field.1);
@@ -166,8 +183,18 @@ impl<'a> Iterator for Params<'a> {
     type Item = Param<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.param().ok().flatten()
+        let (name, value) = self.0.param().ok().flatten()?;
+        let value = value.map(|value| match value {
+            Cow::Borrowed(value) => Cow::Borrowed(text(value)),
+            Cow::Owned(value) => Cow::Owned(text(&value).into()),
+        });
+        Some((text(name), value))
     }
+}
+
+/// A token as text, which it always is.
+fn text(token: &[u8]) -> &str {
+    core::str::from_utf8(token).unwrap_or_default()
 }
 
 /// What is left of a field value.
@@ -177,7 +204,7 @@ struct Cursor<'a>(&'a [u8]);
 /// extension = token *( ";" param ), param = token [ "=" ( token / quoted-string ) ]; white space may stand between.
 impl<'a> Cursor<'a> {
     /// The next extension of the list; its parameters are checked.
-    fn extension(&mut self) -> Result<Option<Extension<'a>>, Invalid> {
+    fn extension(&mut self) -> Result<Option<(&'a [u8], Self)>, Invalid> {
         while self.take(b',') {}
         if self.0.is_empty() {
             return Ok(None);
@@ -188,11 +215,11 @@ impl<'a> Cursor<'a> {
         if !self.0.is_empty() && !self.take(b',') {
             return Err(Invalid);
         }
-        Ok(Some(Extension { name, params }))
+        Ok(Some((name, params)))
     }
 
     /// The next parameter of an extension.
-    fn param(&mut self) -> Result<Option<Param<'a>>, Invalid> {
+    fn param(&mut self) -> Result<Option<RawParam<'a>>, Invalid> {
         if !self.take(b';') {
             return Ok(None);
         }
@@ -201,20 +228,20 @@ impl<'a> Cursor<'a> {
         Ok(Some((name, value)))
     }
 
-    fn token(&mut self) -> Result<&'a str, Invalid> {
+    fn token(&mut self) -> Result<&'a [u8], Invalid> {
         self.skip_space();
         let len = self.0.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(self.0.len());
         let (name, rest) = self.0.split_at(len);
         self.0 = rest;
         self.skip_space();
-        token(name).ok_or(Invalid)
+        if name.is_empty() { Err(Invalid) } else { Ok(name) }
     }
 
     /// A token, or a quoted string that is one once it is unquoted.
-    fn value(&mut self) -> Result<Cow<'a, str>, Invalid> {
+    fn value(&mut self) -> Result<Cow<'a, [u8]>, Invalid> {
         self.skip_space();
         let [b'"', quoted @ ..] = self.0 else { return self.token().map(Cow::Borrowed) };
-        let mut unescaped = String::new();
+        let mut unescaped = Vec::new();
         let mut at = 0;
         loop {
             match quoted.get(at).ok_or(Invalid)? {
@@ -222,17 +249,17 @@ impl<'a> Cursor<'a> {
                 b'\\' => {
                     let escaped = *quoted.get(at + 1).ok_or(Invalid)?;
                     if unescaped.is_empty() {
-                        unescaped.push_str(core::str::from_utf8(&quoted[..at]).map_err(|_| Invalid)?);
+                        unescaped.extend_from_slice(&quoted[..at]);
                     }
                     if !is_token_byte(escaped) {
                         return Err(Invalid);
                     }
-                    unescaped.push(escaped.into());
+                    unescaped.push(escaped);
                     at += 2;
                 }
                 &byte if is_token_byte(byte) => {
                     if !unescaped.is_empty() {
-                        unescaped.push(byte.into());
+                        unescaped.push(byte);
                     }
                     at += 1;
                 }
@@ -241,7 +268,11 @@ impl<'a> Cursor<'a> {
         }
         self.0 = &quoted[at + 1..];
         self.skip_space();
-        if unescaped.is_empty() { token(&quoted[..at]).map(Cow::Borrowed).ok_or(Invalid) } else { Ok(unescaped.into()) }
+        match (unescaped.is_empty(), at) {
+            (true, 0) => Err(Invalid),
+            (true, _) => Ok(Cow::Borrowed(&quoted[..at])),
+            (false, _) => Ok(unescaped.into()),
+        }
     }
 
     /// Goes over this byte and the space around it, if it comes next.
@@ -265,7 +296,7 @@ impl<'a> Cursor<'a> {
 
 #[cfg(test)]
 mod tests {
-    use alloc::{format, vec};
+    use alloc::{format, string::String, vec};
 
     use super::*;
 
@@ -273,9 +304,9 @@ mod tests {
     fn parse(value: &str) -> Result<Vec<String>, Invalid> {
         let mut rest = Cursor(value.as_bytes());
         let mut all = vec![];
-        while let Some(extension) = rest.extension()? {
-            let mut one = String::from(extension.name);
-            for (name, value) in extension.params() {
+        while let Some((name, params)) = rest.extension()? {
+            let mut one = String::from(text(name));
+            for (name, value) in Params(params) {
                 one += &value.map_or(format!(";{name}"), |value| format!(";{name}={value}"));
             }
             all.push(one);

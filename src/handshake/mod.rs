@@ -19,6 +19,7 @@ mod error;
 mod head;
 mod headers;
 mod negotiate;
+mod request;
 pub mod server;
 mod uri;
 mod write;

@@ -123,13 +123,13 @@ impl<'a> RequestFields<'a> {
     /// `subprotocols` are the values of the fields Sec-WebSocket-Protocol.
     pub(crate) fn verdict(
         &self,
-        method: &str,
+        method: &[u8],
         target: &str,
         subprotocols: impl Iterator<Item = &'a [u8]> + Clone,
         policy: &OriginPolicy,
     ) -> Result<[u8; 24], UpgradeError> {
         // §4.2.1, item 1: a GET request.
-        if method != "GET" {
+        if method != b"GET" {
             return Err(UpgradeError::Method);
         }
         let (scheme, authority) = self.authority(target)?;
@@ -169,7 +169,6 @@ impl<'a> RequestFields<'a> {
         if !self.extensions.valid() {
             return Err(UpgradeError::Extensions);
         }
-        // An offer of permessage-deflate (RFC 7692 §5.1) would be chosen here, once there is one to choose.
         if is_allowed(policy, self.origin, scheme, authority) { Ok(()) } else { Err(UpgradeError::Origin) }
     }
 
@@ -224,6 +223,13 @@ fn is_allowed(policy: &OriginPolicy, origin: Once<'_>, scheme: Option<&str>, aut
     match &policy.rule {
         OriginRule::Any => true,
         OriginRule::Predicate(allows) => allows(origin),
+        // As browsers write it when neither names a port; the rest is for the other cases.
+        OriginRule::Same
+            if scheme.is_none()
+                && ["https://", "http://"].iter().any(|scheme| origin.strip_prefix(scheme) == Some(authority.text)) =>
+        {
+            true
+        }
         OriginRule::Same => Origin::parse(origin).is_some_and(|origin| {
             // A request says its scheme only in an absolute target; else the page's scheme tells the default port.
             let own = scheme.map(|own| if default_port(own) == Some(443) { "https" } else { "http" });
@@ -248,15 +254,23 @@ struct ResponseFields<'a> {
     connection: Tokens,
     accept: Once<'a>,
     subprotocol: Once<'a>,
-    extensions: bool,
+    extensions: Once<'a>,
 }
 
-/// Checks the fields of a 101 against what was asked (§4.1, conditions 2 to 6); the subprotocol that the server chose.
+/// What a server chose of what it was offered: a subprotocol, and a list of extensions.
+#[derive(Debug)]
+pub(crate) struct Chosen<'a> {
+    pub(crate) subprotocol: Option<&'a [u8]>,
+    pub(crate) extensions: Option<&'a [u8]>,
+}
+
+/// Checks the fields of a 101 against what was asked (§4.1, conditions 2 to 4 and 6); what the server chose. Whether the
+/// extensions were offered is for whoever offered them.
 pub(crate) fn check_response<'a, 'o>(
     fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     key: &[u8; 24],
     mut offered: impl Iterator<Item = &'o str>,
-) -> Result<Option<&'a [u8]>, HandshakeError> {
+) -> Result<Chosen<'a>, HandshakeError> {
     let mut all = ResponseFields::default();
     for (name, value) in fields {
         let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
@@ -265,7 +279,7 @@ pub(crate) fn check_response<'a, 'o>(
             10 if is(b"connection") => all.connection.add(has_token(value, "upgrade", false)),
             20 if is(b"sec-websocket-accept") => all.accept.add(value),
             22 if is(b"sec-websocket-protocol") => all.subprotocol.add(value),
-            24 if is(b"sec-websocket-extensions") => all.extensions = true,
+            24 if is(b"sec-websocket-extensions") => all.extensions.add(value),
             _ => {}
         }
     }
@@ -278,15 +292,16 @@ pub(crate) fn check_response<'a, 'o>(
     if all.accept != Once::One(&accept(key)) {
         return Err(HandshakeError::Accept);
     }
-    // Nothing is offered yet, so any extension is one that was not; RFC 7692 §5.1 would be checked here.
-    if all.extensions {
+    // §11.3.2: the field "MUST NOT appear more than once in an HTTP response".
+    if all.extensions == Once::Repeated {
         return Err(HandshakeError::Extension);
     }
     match all.subprotocol {
-        Once::Absent => Ok(None),
-        Once::One(chosen) if offered.any(|offer| offer.as_bytes() == chosen) => Ok(Some(chosen)),
-        _ => Err(HandshakeError::Subprotocol),
+        Once::Absent => {}
+        Once::One(chosen) if offered.any(|offer| offer.as_bytes() == chosen) => {}
+        _ => return Err(HandshakeError::Subprotocol),
     }
+    Ok(Chosen { subprotocol: all.subprotocol.one(), extensions: all.extensions.one() })
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use core::{fmt, net::Ipv6Addr, str::FromStr};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
+use super::head::alphanumeric_and;
+
 /// A `ws://` or `wss://` URI, checked: what a client connects to.
 ///
 /// ```
@@ -58,8 +60,8 @@ impl<'a> Uri<'a> {
             Some((userinfo, host)) => (Some(userinfo), host),
             None => (None, authority),
         };
-        let userinfo_is_valid = userinfo.is_none_or(|text| is_encoded(text, b"!$&'()*+,;=:"));
-        if !userinfo_is_valid || !is_encoded(path_and_query, b"!$&'()*+,;=:@/?") {
+        let userinfo_is_valid = userinfo.is_none_or(|text| is_encoded(text.as_bytes(), &USERINFO));
+        if !userinfo_is_valid || !is_encoded(path_and_query.as_bytes(), &PATH_AND_QUERY) {
             return Err(UriError::Character);
         }
         Ok(Self { secure, userinfo, authority: Authority::parse(host)?, path_and_query })
@@ -159,14 +161,13 @@ pub(crate) struct Authority<'a> {
 
 impl<'a> Authority<'a> {
     pub(crate) fn parse(text: &'a str) -> Result<Self, UriError> {
-        let (host, port) = match text.rfind(':') {
+        let (host, port) = match text.bytes().rposition(|byte| byte == b':') {
             Some(colon) if !text.ends_with(']') => (&text[..colon], &text[colon + 1..]),
             _ => (text, ""),
         };
         let is_host = match host.strip_prefix('[') {
             Some(address) => address.strip_suffix(']').is_some_and(|address| Ipv6Addr::from_str(address).is_ok()),
-            // No comma, though a registered name may have one: it would be taken for a list of hosts.
-            None => !host.is_empty() && is_encoded(host, b"!$&'()*+;="),
+            None => !host.is_empty() && is_encoded(host.as_bytes(), &HOST),
         };
         if !is_host {
             return Err(UriError::Host);
@@ -224,17 +225,19 @@ pub(crate) fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// Only unreserved characters, these, and complete percent-encodings (RFC 3986 §2).
-fn is_encoded(text: &str, also: &[u8]) -> bool {
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        let valid = match byte {
-            b'%' => (0..2).all(|_| bytes.next().is_some_and(|digit| digit.is_ascii_hexdigit())),
-            b'-' | b'.' | b'_' | b'~' => true,
-            _ => byte.is_ascii_alphanumeric() || also.contains(&byte),
-        };
-        if !valid {
-            return false;
+// Unreserved characters and those that each part may have besides (RFC 3986 §2.3, §3.2 to §3.4).
+const USERINFO: [bool; 256] = alphanumeric_and(b"-._~!$&'()*+,;=:");
+const PATH_AND_QUERY: [bool; 256] = alphanumeric_and(b"-._~!$&'()*+,;=:@/?");
+/// No comma, though a registered name may have one: it would be taken for a list of hosts.
+const HOST: [bool; 256] = alphanumeric_and(b"-._~!$&'()*+;=");
+
+/// Only these characters, and complete percent-encodings (RFC 3986 §2.1).
+fn is_encoded(text: &[u8], plain: &[bool; 256]) -> bool {
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|&byte| !plain[usize::from(byte)]) {
+        match &rest[at..] {
+            [b'%', high, low, tail @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest = tail,
+            _ => return false,
         }
     }
     true

@@ -189,18 +189,29 @@ impl<S: Socket> Wire<S> {
             match self.socket.write_vectored(&slices[..filled]) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => self.out.advance(count),
-                // Time passes only while the peer takes nothing: a slow one is alive.
-                Err(error) if is_timeout(&error) => {
-                    self.now = self.now + started.elapsed();
-                    let over = deadline.is_some_and(|deadline| deadline <= self.now);
-                    if over || error.kind() != ErrorKind::Interrupted {
+                Err(error) => {
+                    let interrupted = error.kind() == ErrorKind::Interrupted;
+                    self.stalled(started, error)?;
+                    if !interrupted || deadline.is_some_and(|deadline| deadline <= self.now) {
                         return Ok(false);
                     }
                 }
-                Err(error) => return Err(error),
             }
         }
-        self.socket.flush().map(|()| true)
+        let started = Instant::now();
+        match self.socket.flush() {
+            Ok(()) => Ok(true),
+            Err(error) => self.stalled(started, error).map(|()| false),
+        }
+    }
+
+    /// Time passes only while the peer takes nothing: one that reads slowly is alive.
+    fn stalled(&mut self, since: Instant, error: io::Error) -> io::Result<()> {
+        if !is_timeout(&error) {
+            return Err(error);
+        }
+        self.now = self.now + since.elapsed();
+        Ok(())
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {

@@ -1,0 +1,334 @@
+//! A request and the answers to it (RFC 6455 §4.2.2), apart from the machine that read it.
+
+use alloc::string::String;
+#[cfg(feature = "deflate")]
+use alloc::string::ToString;
+use core::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use bytes::BytesMut;
+
+use super::{
+    accept,
+    error::{HandshakeError, Malformed, Refused, UpgradeError},
+    head::{Complete, Fields, Head, Span},
+    headers::{Extensions, Subprotocols, token},
+    negotiate::{RequestFields, authority},
+    uri::absolute_target,
+    write::{self, Field},
+};
+#[cfg(feature = "deflate")]
+use crate::deflate::{self, Agreement, Declined};
+use crate::{config::Config, connection::Connection, error::SendError};
+
+/// What the handshake writes into a 101 itself, or what has no place there (RFC 9110 §8.6, RFC 9112 §6.1).
+const MANAGED_IN_101: [&str; 9] = [
+    "connection",
+    "upgrade",
+    "sec-websocket-accept",
+    "sec-websocket-protocol",
+    "sec-websocket-extensions",
+    "sec-websocket-version",
+    "sec-websocket-key",
+    "content-length",
+    "transfer-encoding",
+];
+
+/// What the handshake writes into another answer itself.
+const MANAGED: [&str; 3] = ["connection", "content-length", "transfer-encoding"];
+
+/// A request: it owns its head and may be kept, sent to another thread, and answered later, once.
+///
+/// [`verdict`](Self::verdict) says whether it opens a WebSocket. Whatever it says, the application may
+/// [`reject`](Self::reject) the request with an answer of its own: a page, a redirect, a 401 (§4.2.2, item 2).
+pub struct Request {
+    head: Head,
+    method: Span,
+    target: Span,
+    config: Config,
+    verdict: Result<[u8; 24], UpgradeError>,
+    content_length: Option<u64>,
+    transfer_encoding: bool,
+    answered: AtomicBool,
+}
+
+impl Request {
+    /// A request that an HTTP library has parsed, of version 1.1: with [`accept_parts`](Self::accept_parts) the
+    /// handshake is made with its types.
+    ///
+    /// The error tells of a method, a target or a field that no HTTP/1.1 request can have.
+    pub fn from_parts<'a>(
+        method: &str,
+        target: &str,
+        fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+        config: &Config,
+    ) -> Result<Self, SendError> {
+        token(method.as_bytes()).ok_or(SendError::FieldName)?;
+        if target.is_empty() || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(SendError::Target);
+        }
+        let (head, [method, target]) = Head::from_parts([method, target], fields);
+        for field in head.fields() {
+            write::check_fields(&[field], &[])?;
+        }
+        Ok(Self::new(head, method, target, config))
+    }
+
+    pub(super) fn parse(head: Complete, config: &Config) -> Result<Self, HandshakeError> {
+        let (head, method, target) = head.request()?;
+        let request = Self::new(head, method, target, config);
+        if request.transfer_encoding {
+            return Err(HandshakeError::TransferEncoding);
+        }
+        if request.content_length.is_none() {
+            return Err(Malformed::ContentLength.into());
+        }
+        Ok(request)
+    }
+
+    fn new(head: Head, method: Span, target: Span, config: &Config) -> Self {
+        let fields = RequestFields::collect(head.raw_fields());
+        let subprotocols = head.all("sec-websocket-protocol");
+        let verdict = fields.verdict(head.bytes(method), head.str(target), subprotocols, &config.origin);
+        let (content_length, transfer_encoding) = (fields.content_length().ok(), fields.transfer_encoding);
+        let (config, answered) = (config.clone(), AtomicBool::new(false));
+        Self { head, method, target, config, verdict, content_length, transfer_encoding, answered }
+    }
+
+    /// Writes the 101 and returns the connection, if the request is an opening handshake (§4.2.2); its first frames may
+    /// be in `input` already.
+    ///
+    /// [`Refused::Request`] if it is none: the answer that says so is in `out`, and [`Handshake::refuse`](super::server::Handshake::refuse) is next.
+    /// [`Refused::Response`] if the response is not valid, or the request was answered before: nothing was written.
+    pub fn accept(&self, response: &Response<'_>, out: &mut BytesMut) -> Result<Connection, Refused> {
+        let (connection, accepted) = match self.accept_parts(response) {
+            Err(Refused::Request(error)) => {
+                let head_only = self.method() == "HEAD";
+                write::refusal(out, error.status(), error.fields(), error.reason(), head_only);
+                return Err(Refused::Request(error));
+            }
+            other => other?,
+        };
+        out.reserve(256);
+        out.extend_from_slice(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
+        );
+        out.extend_from_slice(&accepted.accept);
+        out.extend_from_slice(b"\r\n");
+        if let Some(subprotocol) = accepted.subprotocol {
+            write::field(out, "Sec-WebSocket-Protocol", subprotocol.as_bytes());
+        }
+        if let Some(extensions) = &accepted.extensions {
+            write::field(out, "Sec-WebSocket-Extensions", extensions.as_bytes());
+        }
+        for (name, value) in response.fields {
+            write::field(out, name, value);
+        }
+        out.extend_from_slice(b"\r\n");
+        Ok(connection)
+    }
+
+    /// The same for a 101 that somebody else writes: with [`Accepted::fields`], and those of the response.
+    ///
+    /// [`Refused::Request`] is answered by its [`status`](UpgradeError::status) and [`fields`](UpgradeError::fields).
+    pub fn accept_parts<'a>(&self, response: &Response<'a>) -> Result<(Connection, Accepted<'a>), Refused> {
+        if self.answered.load(Ordering::Relaxed) {
+            return Err(SendError::Answered.into());
+        }
+        if self.verdict.is_ok() {
+            // §4.2.2, item 5.5: a subprotocol that the client offered.
+            if response.subprotocol.is_some_and(|chosen| !self.subprotocols().any(|offer| offer == chosen)) {
+                return Err(SendError::Subprotocol.into());
+            }
+            write::check_fields(response.fields, &MANAGED_IN_101)?;
+        }
+        self.claim()?;
+        let key = self.verdict.map_err(Refused::Request)?;
+        let (connection, extensions) = self.extend(Connection::server(&self.config));
+        Ok((connection, Accepted { accept: accept(&key), subprotocol: response.subprotocol, extensions }))
+    }
+
+    /// Agrees on the first extension of those offered that this side speaks too (§9.1); the list that says so.
+    #[cfg(feature = "deflate")]
+    fn extend(&self, connection: Connection) -> (Connection, Option<String>) {
+        let Some(settings) = &self.config.deflate else { return (connection, None) };
+        match self.deflate_offers().find_map(Result::ok) {
+            Some((answer, agreement)) => (connection.with_deflate(agreement, settings), Some(answer.to_string())),
+            None => (connection, None),
+        }
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    #[allow(clippy::unused_self, reason = "no extension is spoken without the feature")]
+    fn extend(&self, connection: Connection) -> (Connection, Option<String>) {
+        (connection, None)
+    }
+
+    /// What each offer of permessage-deflate comes to (RFC 7692 §5.1): this server's answer and what is agreed with it,
+    /// or why it is passed over. [`accept`](Self::accept) takes the first that is good; there is none when
+    /// [`Config::deflate`] is off.
+    #[cfg(feature = "deflate")]
+    pub fn deflate_offers(&self) -> impl Iterator<Item = Result<(deflate::Params, Agreement), Declined>> {
+        let offers = self.extensions().filter(|extension| extension.name == deflate::NAME);
+        let settings = self.config.deflate;
+        offers.map_while(move |offer| {
+            settings.map(|settings| settings.answer(&deflate::Params::of_offer(offer.params())?))
+        })
+    }
+
+    /// Answers without a connection: any status from 200 to 599, with fields and a body. Content-Length and
+    /// `Connection: close` are added; a HEAD request gets the length of the body only. [`Handshake::refuse`](super::server::Handshake::refuse) is next.
+    pub fn reject(&self, status: u16, fields: &[Field<'_>], body: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
+        if !matches!(status, 200..=599) || matches!(status, 204 | 304) && !body.is_empty() {
+            return Err(SendError::Status);
+        }
+        write::check_fields(fields, &MANAGED)?;
+        self.claim()?;
+        write::answer(out, status, &fields.iter().copied(), body, self.method() == "HEAD");
+        Ok(())
+    }
+
+    /// Whether it opens a WebSocket, and if not, which rule it breaks (§4.2.1): what [`accept`](Self::accept) will say.
+    pub fn verdict(&self) -> Result<(), UpgradeError> {
+        self.verdict.map(drop)
+    }
+
+    /// Whether it has an Upgrade field: it asks for something else than a page.
+    #[must_use]
+    pub fn is_upgrade(&self) -> bool {
+        self.head.first("upgrade").is_some()
+    }
+
+    /// The method, `GET` in an opening handshake.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        self.head.str(self.method)
+    }
+
+    /// The request target as it was sent: usually a path and a query.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        self.head.str(self.target)
+    }
+
+    /// Host, and port if there is one, that the request is for (RFC 9112 §3.3): the target's, if that is absolute, or
+    /// the Host field's. `None` when there is not exactly one valid Host.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        let mut hosts = self.head.all("host");
+        let (Some(host), None) = (hosts.next().and_then(authority), hosts.next()) else { return None };
+        let target = if self.target().starts_with('/') { None } else { absolute_target(self.target()) };
+        Some(target.map_or(host, |(_, authority)| authority).text)
+    }
+
+    /// The page that asks, as its browser says (§10.2); `None` when there is no Origin, or none in UTF-8.
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        self.header("origin").and_then(|origin| core::str::from_utf8(origin).ok())
+    }
+
+    /// The subprotocols that the client offers, in its order of preference (§4.1, item 10).
+    #[must_use]
+    pub fn subprotocols(&self) -> Subprotocols<'_> {
+        Subprotocols::new(self.head.fields())
+    }
+
+    /// The first of these subprotocols that the client offers too: a choice by the server's preference. Pass it to
+    /// [`Response::subprotocol`].
+    #[must_use]
+    pub fn preferred<'a>(&self, subprotocols: &[&'a str]) -> Option<&'a str> {
+        subprotocols.iter().find(|ours| self.subprotocols().any(|theirs| theirs == **ours)).copied()
+    }
+
+    /// The extensions that the client offers, in its order of preference (§9.1).
+    #[must_use]
+    pub fn extensions(&self) -> Extensions<'_> {
+        Extensions::new(self.head.fields())
+    }
+
+    /// All header fields, in order.
+    #[must_use]
+    pub fn headers(&self) -> Fields<'_> {
+        self.head.fields()
+    }
+
+    /// The value of the first header field of this name, whatever its case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.head.first(name).map(|span| self.head.bytes(span))
+    }
+
+    /// The length of the body, which follows the head in the input: zero for an opening handshake.
+    #[must_use]
+    pub fn content_length(&self) -> u64 {
+        self.content_length.unwrap_or_default()
+    }
+
+    /// The one answer is given now.
+    fn claim(&self) -> Result<(), SendError> {
+        if self.answered.swap(true, Ordering::Relaxed) { Err(SendError::Answered) } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method())
+            .field("target", &self.target())
+            .field("headers", &self.head)
+            .field("verdict", &self.verdict())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the application adds to a 101: the subprotocol that it chose, and header fields.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Response<'a> {
+    subprotocol: Option<&'a str>,
+    fields: &'a [Field<'a>],
+}
+
+impl<'a> Response<'a> {
+    /// Nothing: no subprotocol and no fields.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Speaks this subprotocol, one that the client offers, or none (§4.2.2, item 5.5).
+    #[must_use]
+    pub fn subprotocol(mut self, chosen: impl Into<Option<&'a str>>) -> Self {
+        self.subprotocol = chosen.into();
+        self
+    }
+
+    /// Adds these header fields, such as Set-Cookie. Those that the handshake writes itself are refused, and so is any
+    /// control character.
+    #[must_use]
+    pub fn headers(mut self, fields: &'a [(&'a str, &'a [u8])]) -> Self {
+        self.fields = fields;
+        self
+    }
+}
+
+/// What a 101 must say for the connection that [`Request::accept_parts`] returned.
+#[derive(Clone, Debug)]
+pub struct Accepted<'a> {
+    accept: [u8; 28],
+    subprotocol: Option<&'a str>,
+    extensions: Option<String>,
+}
+
+impl Accepted<'_> {
+    /// Upgrade, Connection, Sec-WebSocket-Accept and, if something was chosen, Sec-WebSocket-Protocol and
+    /// Sec-WebSocket-Extensions.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let fixed =
+            [("Upgrade", &b"websocket"[..]), ("Connection", b"Upgrade"), ("Sec-WebSocket-Accept", &self.accept)];
+        let chosen = self.subprotocol.map(|subprotocol| ("Sec-WebSocket-Protocol", subprotocol.as_bytes()));
+        let agreed = self.extensions.as_ref().map(|list| ("Sec-WebSocket-Extensions", list.as_bytes()));
+        fixed.into_iter().chain(chosen).chain(agreed)
+    }
+}

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Talk to other implementations over real sockets: Python `websockets`, npm `ws` and Chromium against our echo server, and
+# our client against servers of the first two. Fails at the first thing that is not as it should be.
+# usage: tests/interop.sh
+#   PYTHON     a Python 3 with its venv module (default python3.11)
+#   CHROMIUM   the browser (default /usr/bin/chromium, installed from Debian when it is not there)
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3.11}
+export CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
+work=$PWD/target/interop
+bin=${CARGO_TARGET_DIR:-target}/release/examples
+mkdir -p "$work"
+
+# --- what it needs, by name
+missing=()
+[ -x "$CHROMIUM" ] || missing+=(chromium)
+command -v node > /dev/null || missing+=(nodejs)
+command -v npm > /dev/null || missing+=(npm)
+"$python" -c 'import venv, ensurepip' 2> /dev/null || missing+=(python3.11 python3.11-venv)
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "== installing ${missing[*]}"
+    sudo=$([ "$(id -u)" = 0 ] || echo sudo)
+    $sudo apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" > "$work/apt.log"
+fi
+[ -x "$work/python/bin/python" ] || "$python" -m venv "$work/python"
+"$work/python/bin/python" -m pip --quiet --disable-pip-version-check install --upgrade websockets
+# The scripts go where the packages are: Node looks for a module beside the file that imports it.
+cp tests/interop/*.mjs "$work"
+npm --prefix "$work" install --no-audit --no-fund --silent ws@latest playwright-core@latest
+python=$work/python/bin/python
+"$python" -m pip --disable-pip-version-check list 2> /dev/null | grep '^websockets '
+npm --prefix "$work" ls --depth=0 --silent | grep "@[0-9]"
+"$CHROMIUM" --version 2> /dev/null
+
+cargo build --release --example echo_server --example interop_client
+
+# --- what runs beside us ends with us
+cleanup() {
+    local running
+    running=$(jobs -pr)
+    # shellcheck disable=SC2086
+    [ -z "$running" ] || kill $running 2> /dev/null || true
+    wait
+}
+trap cleanup EXIT
+trap 'exit 1' HUP INT TERM
+
+free_port() {
+    "$python" -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])'
+}
+
+# start LOG COMMAND...: a server that listens on $port once this returns.
+start() {
+    local log=$1
+    shift
+    "$@" > "$log" 2>&1 &
+    server=$!
+    "$python" tests/autobahn/wait-for-port.py "$port" "$server" || { cat "$log" >&2; exit 1; }
+}
+
+stop() {
+    kill "$server" || { echo "$0: a server died; see $work" >&2; exit 1; }
+    wait "$server" || true
+}
+
+# check COMMAND...: prints an `ok` line for each thing it checked, and must have printed some.
+checked=0
+check() {
+    local ok
+    timeout 180 "$@" > "$work/check.log" 2>&1 || { cat "$work/check.log"; echo "$0: $* failed" >&2; exit 1; }
+    cat "$work/check.log"
+    ok=$(grep -c '^ok ' "$work/check.log") || { echo "$0: $* checked nothing" >&2; exit 1; }
+    checked=$((checked + ok))
+}
+
+# refused TEXT ARGS...: echo_server must not start with these arguments, say why in one line, and exit with 2.
+refused() {
+    local what=$1 status=0
+    shift
+    timeout 10 "$bin/echo_server" "$@" > "$work/out.log" 2> "$work/err.log" || status=$?
+    if [ "$status" -ne 2 ] || [ "$(wc -l < "$work/err.log")" -ne 1 ] || [ -s "$work/out.log" ]; then
+        echo "$0: $what: exit code $status, and it said:" >&2
+        cat "$work/out.log" "$work/err.log" >&2
+        exit 1
+    fi
+    echo "ok  $what: $(cat "$work/err.log")"
+    checked=$((checked + 1))
+}
+
+port=$(free_port)
+start "$work/echo_server.log" "$bin/echo_server" --listen "127.0.0.1:$port"
+echo "== echo server: its command line"
+grep -q "http://127.0.0.1:$port" "$work/echo_server.log" && grep -q "ws://127.0.0.1:$port" "$work/echo_server.log" ||
+    { echo "$0: echo_server did not print its two URLs:" >&2; cat "$work/echo_server.log" >&2; exit 1; }
+refused "port in use" --listen "127.0.0.1:$port"
+refused "bad address" --listen nowhere
+echo "== echo server: Python websockets"
+check "$python" tests/interop/client.py "$port"
+echo "== echo server: npm ws"
+check node "$work/client.mjs" "$port"
+echo "== echo server: Chromium"
+check node "$work/browser.mjs" "$port"
+stop
+
+for peer in "Python websockets:$python:tests/interop/server.py" "npm ws:node:$work/server.mjs"; do
+    IFS=: read -r name command script <<< "$peer"
+    echo "== our client: $name"
+    port=$(free_port)
+    start "$work/server.log" "$command" "$script" "$port"
+    check "$bin/interop_client" "ws://127.0.0.1:$port"
+    stop
+done
+
+echo "interop: $checked passed, 0 failed"
