@@ -85,7 +85,7 @@ impl Connection {
     /// [`Connection::send_chunk`].
     ///
     /// Header and payload go behind all that `out` holds and before all that is appended later;
-    /// [`Outbox`](crate::Outbox) keeps that order. The length and the UTF-8 of the payload are the caller's word.
+    /// [`Outbox`] keeps that order. The length and the UTF-8 of the payload are the caller's word.
     ///
     /// # Errors
     ///
