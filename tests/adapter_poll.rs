@@ -540,8 +540,19 @@ fn futures_may_move_between_threads() {
 }
 
 #[test]
-fn a_connection_that_is_idle_holds_little() {
-    assert!(size_of::<adapter::WebSocket<tokio::net::TcpStream>>() <= 640);
+fn a_task_is_as_large_as_a_connection_and_no_larger_for_its_handshake() {
+    async fn task(stream: tokio::net::TcpStream) -> Result<(), Error> {
+        let mut websocket = adapter::accept(stream, &Config::default()).await?;
+        while let Some(message) = websocket.recv().await? {
+            websocket.feed(message).await?;
+        }
+        Ok(())
+    }
+    fn future_size<F>(_: impl FnOnce(tokio::net::TcpStream) -> F) -> usize {
+        size_of::<F>()
+    }
+    assert!(size_of::<adapter::WebSocket<tokio::net::TcpStream>>() <= 512);
+    assert!(future_size(task) <= 1024, "{}", future_size(task));
 }
 
 #[cfg(feature = "tokio-net")]

@@ -1,7 +1,10 @@
 //! The opening handshake over an [`Io`], both roles.
+//!
+//! Its state is larger than that of a connection, and a task is as large as the largest state it ever has. So the futures
+//! are boxed: what the handshake needed is given back when it is over.
 
 use core::{fmt, future::poll_fn};
-use std::vec::Vec;
+use std::{boxed::Box, vec::Vec};
 
 use bytes::BytesMut;
 
@@ -19,7 +22,7 @@ use crate::{
 /// The request was no valid one, or did not come in [`handshake_timeout`](Config::handshake_timeout), or the transport
 /// failed. The client has its answer by then, where there is one, and the transport is closed.
 pub async fn accept<I: Io>(io: I, config: &Config) -> Result<WebSocket<I>, Error> {
-    receive_request(io, config).await?.accept(&server::Response::new()).await
+    Box::pin(async { receive(io, config).await?.accept(&server::Response::new()).await }).await
 }
 
 /// Waits for a request, whatever it asks for, and lets `answer` answer it: accept it, with a subprotocol and fields of
@@ -35,7 +38,7 @@ pub async fn accept_with<I: Io>(
     config: &Config,
     answer: impl FnOnce(&server::Request, &mut BytesMut) -> Result<Option<Connection>, Refused>,
 ) -> Result<Option<WebSocket<I>>, Error> {
-    receive_request(io, config).await?.answer(answer).await
+    Box::pin(async { receive(io, config).await?.answer(answer).await }).await
 }
 
 /// Waits for a request, whatever it asks for. It is answered when the program knows how: after a look into a database,
@@ -45,11 +48,18 @@ pub async fn accept_with<I: Io>(
 ///
 /// As [`accept`], but for what the request asks.
 pub async fn receive_request<I: Io>(io: I, config: &Config) -> Result<Upgrade<I>, Error> {
+    Box::pin(receive(io, config)).await
+}
+
+async fn receive<I: Io>(io: I, config: &Config) -> Result<Upgrade<I>, Error> {
     let mut wire = Wire::new(io, Vec::new());
     let mut handshake = server::Handshake::new(config);
     match wire.handshake(&mut handshake, server::Handshake::receive).await {
-        Ok(request) => Ok(Upgrade { wire, handshake, request }),
-        Err(error) => Err(refuse(wire, handshake, error).await),
+        Ok(request) => Ok(Upgrade { pending: Box::new(Pending { wire, handshake, request }) }),
+        Err(error) => {
+            refuse(&mut wire, &mut handshake).await;
+            Err(error)
+        }
     }
 }
 
@@ -67,16 +77,24 @@ pub async fn client<I: Io>(
     request: &crate::client::Request<'_>,
     config: &Config,
 ) -> Result<(WebSocket<I>, crate::client::Response), Error> {
-    let mut wire = Wire::new(io, Vec::new());
-    let seed = crate::seed().map_err(std::io::Error::other)?;
-    let mut handshake = crate::client::connect(request, config, seed, wire.out.tail())?;
-    let receive = |handshake: &mut crate::client::Handshake, input: &mut &mut [u8], _: &mut _| handshake.receive(input);
-    let (connection, response) = wire.handshake(&mut handshake, receive).await?;
-    Ok((WebSocket::over(wire, connection), response))
+    Box::pin(async {
+        let mut wire = Wire::new(io, Vec::new());
+        let seed = crate::seed().map_err(std::io::Error::other)?;
+        let mut handshake = crate::client::connect(request, config, seed, wire.out.tail())?;
+        let receive =
+            |handshake: &mut crate::client::Handshake, input: &mut &mut [u8], _: &mut _| handshake.receive(input);
+        let (connection, response) = wire.handshake(&mut handshake, receive).await?;
+        Ok((WebSocket::over(wire, connection), response))
+    })
+    .await
 }
 
 /// A request that waits for its answer, and the transport that it came by.
 pub struct Upgrade<I> {
+    pending: Box<Pending<I>>,
+}
+
+struct Pending<I> {
     wire: Wire<I>,
     handshake: server::Handshake,
     request: server::Request,
@@ -85,7 +103,7 @@ pub struct Upgrade<I> {
 impl<I: Io> Upgrade<I> {
     /// What the client asks for.
     pub fn request(&self) -> &server::Request {
-        &self.request
+        &self.pending.request
     }
 
     /// Accepts the request, if it asks for a WebSocket.
@@ -109,32 +127,32 @@ impl<I: Io> Upgrade<I> {
     }
 
     async fn answer(
-        mut self,
+        self,
         answer: impl FnOnce(&server::Request, &mut BytesMut) -> Result<Option<Connection>, Refused>,
     ) -> Result<Option<WebSocket<I>>, Error> {
-        match answer(&self.request, self.wire.out.tail()) {
+        let mut pending = self.pending;
+        let Pending { wire, handshake, request } = &mut *pending;
+        match answer(request, wire.out.tail()) {
             Ok(Some(mut connection)) => {
-                poll_fn(|cx| self.wire.poll_drain(cx, &mut connection, 0)).await?;
-                Ok(Some(WebSocket::over(self.wire, connection)))
+                poll_fn(|cx| wire.poll_drain(cx, &mut connection, 0)).await?;
+                Ok(Some(WebSocket::over(pending.wire, connection)))
             }
-            Ok(None) => {
-                refuse(self.wire, self.handshake, ()).await;
-                Ok(None)
+            refused => {
+                refuse(wire, handshake).await;
+                Ok(refused.map(|_| None)?)
             }
-            Err(refused) => Err(refuse(self.wire, self.handshake, refused.into()).await),
         }
     }
 }
 
 /// Until the client has seen the answer; what it sends meanwhile is discarded.
-async fn refuse<I: Io, T>(mut wire: Wire<I>, mut handshake: server::Handshake, result: T) -> T {
+async fn refuse<I: Io>(wire: &mut Wire<I>, handshake: &mut server::Handshake) {
     handshake.refuse();
-    let _ = wire.handshake(&mut handshake, server::Handshake::receive).await;
-    result
+    let _ = wire.handshake(handshake, server::Handshake::receive).await;
 }
 
-impl<I> fmt::Debug for Upgrade<I> {
+impl<I: Io> fmt::Debug for Upgrade<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upgrade").field("request", &self.request).finish_non_exhaustive()
+        f.debug_struct("Upgrade").field("request", self.request()).finish_non_exhaustive()
     }
 }
