@@ -102,6 +102,7 @@ struct Pending<I> {
 
 impl<I: Io> Upgrade<I> {
     /// What the client asks for.
+    #[must_use]
     pub fn request(&self) -> &server::Request {
         &self.pending.request
     }
