@@ -31,7 +31,8 @@ pub use self::socket::{NoDeadlines, Socket};
 use self::wire::Wire;
 pub use super::Error;
 use crate::{
-    Chunk, CloseCode, CloseFrame, CloseInfo, Config, Connection, Data, Event, Message, PreparedMessage, SendError,
+    CloseCode, CloseFrame, CloseInfo, Config, Connection, Event, Message, PreparedMessage, SendError,
+    adapter::machine::join,
     handshake::{Refused, server},
 };
 
@@ -172,10 +173,8 @@ impl<S: Socket> WebSocket<S> {
     /// [`Error::Send`]: nothing was sent; after the end of the connection [`read`](Self::read) tells more. Otherwise
     /// the socket failed, or took nothing until a deadline passed: drop the connection.
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        match message.into() {
-            Message::Text(text) => self.send_text(&text),
-            Message::Binary(bytes) => self.send_binary(&bytes),
-        }
+        self.connection.send_message(message.into(), &mut self.wire.out)?;
+        self.wire.flush(&mut self.connection)
     }
 
     /// Sends a text message, as [`send`](Self::send) does.
@@ -250,15 +249,4 @@ impl<S> fmt::Debug for WebSocket<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocket").field("connection", &self.connection).finish_non_exhaustive()
     }
-}
-
-/// Makes a whole message of pieces.
-fn join(open: &mut Option<Message>, chunk: Chunk<'_>) -> Option<Message> {
-    match (&mut *open, chunk.data) {
-        (Some(Message::Text(text)), Data::Text(piece)) => text.push_str(&piece),
-        (Some(Message::Binary(bytes)), Data::Binary(piece)) => bytes.extend_from_slice(&piece),
-        (_, Data::Text(piece)) => *open = Some(Message::Text(piece.into_owned())),
-        (_, Data::Binary(piece)) => *open = Some(Message::Binary(piece.into_owned())),
-    }
-    if chunk.fin { open.take() } else { None }
 }

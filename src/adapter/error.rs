@@ -1,4 +1,4 @@
-//! Why a call of an adapter failed.
+//! Why a call of an adapter failed: one type for all of them, so that a program may change its runtime and keep its `?`.
 
 use std::{fmt, io};
 

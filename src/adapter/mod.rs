@@ -1,12 +1,21 @@
 //! Thin drivers: a socket of one runtime, its clock, and the loop that joins them to the machine.
 //!
 //! Nothing of the protocol is decided here: an adapter writes what is in `out`, does what
-//! [`transport`](crate::Connection::transport) says, and keeps the deadlines. [`blocking`] is the one to read first.
+//! [`transport`](crate::Connection::transport) says, and keeps the deadlines. [`blocking`] is the one to read first;
+//! `poll` is the loop of all asynchronous ones, and `tokio` and `futures` lend it their sockets and timers.
 
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub mod blocking;
 #[cfg(all(feature = "std", feature = "handshake"))]
 mod error;
+#[cfg(feature = "futures-io")]
+pub mod futures;
+#[cfg(all(feature = "std", feature = "handshake"))]
+mod machine;
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+pub mod poll;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub use error::Error;

@@ -8,12 +8,17 @@ use crate::{
     error::SendError,
     frame::{FrameHead, Header, MAX_CONTROL_LEN, Opcode, RSV1},
     mask,
-    message::{Chunk, Kind},
+    message::{Chunk, Kind, Message},
+    outbox::Outbox,
     timer::news,
 };
 
 /// Two bytes and a masking key.
 const MAX_SMALL_HEADER_LEN: usize = 6;
+
+/// What is given away and no shorter than this is written from where it lies. Below, a copy is cheaper than what a part
+/// of its own costs.
+const BY_REFERENCE: usize = 16 << 10;
 
 impl Connection {
     /// Sends a text message in one frame (§5.6).
@@ -50,12 +55,41 @@ impl Connection {
         Ok(())
     }
 
+    /// Sends a message that is given away: from 16 KiB on it goes by reference instead of being copied, unless it is
+    /// compressed; a client masks it where it lies.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send_text`].
+    pub fn send_message(&mut self, message: Message, out: &mut Outbox) -> Result<(), SendError> {
+        match message {
+            Message::Text(text) if text.len() < BY_REFERENCE => self.send_text(&text, out.tail()),
+            Message::Binary(data) if data.len() < BY_REFERENCE => self.send_binary(&data, out.tail()),
+            Message::Text(text) => self.send_owned(Kind::Text, text.into(), out),
+            Message::Binary(data) => self.send_owned(Kind::Binary, data.into(), out),
+        }
+    }
+
+    /// Sends shared bytes as a binary message, like [`send_message`](Self::send_message). A client copies what others
+    /// hold too, because it has to mask it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send_text`].
+    pub fn send_bytes(&mut self, data: Bytes, out: &mut Outbox) -> Result<(), SendError> {
+        if data.len() < BY_REFERENCE {
+            self.send_binary(&data, out.tail())
+        } else {
+            self.send_owned(Kind::Binary, data, out)
+        }
+    }
+
     /// Begins a frame whose payload of `len` bytes the caller writes itself, by `writev` or `sendfile`: its header, and
     /// what masks the payload. With `fin` it ends its message, otherwise more pieces follow, as with
     /// [`Connection::send_chunk`].
     ///
     /// Header and payload go behind all that `out` holds and before all that is appended later;
-    /// [`Outbox`](crate::Outbox) keeps that order. The length and the UTF-8 of the payload are the caller's word.
+    /// [`Outbox`] keeps that order. The length and the UTF-8 of the payload are the caller's word.
     ///
     /// # Errors
     ///
@@ -156,6 +190,24 @@ impl Connection {
         self.write_data(Opcode::of(kind), true, payload, out);
         self.settle();
         self.timers.note(news::ACTIVE);
+        Ok(())
+    }
+
+    /// A long message: header and payload, each a part of its own, unless it has to be compressed.
+    fn send_owned(&mut self, kind: Kind, mut payload: Bytes, out: &mut Outbox) -> Result<(), SendError> {
+        if self.codec.is_some() {
+            return self.send_any(kind, &payload, out.tail());
+        }
+        self.may_send_message()?;
+        self.write_owed_pong(out.tail());
+        let (head, mut masker) = self.send_header(kind, payload.len() as u64, true)?;
+        if !masker.is_identity() {
+            let mut bytes = BytesMut::from(payload);
+            masker.apply(&mut bytes);
+            payload = bytes.freeze();
+        }
+        out.tail().extend_from_slice(&head);
+        out.push(payload);
         Ok(())
     }
 

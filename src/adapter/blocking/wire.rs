@@ -12,32 +12,24 @@ use std::{
 
 use bytes::{Buf, BytesMut};
 
-use super::{Error, Socket};
+use super::Socket;
 use crate::{
-    Connection, Outbox, Timestamp, Transport,
-    handshake::{HandshakeError, client, server},
+    Outbox, Timestamp, Transport,
+    adapter::{
+        Error,
+        machine::{Machine, is_backed_up, lend},
+    },
+    handshake::HandshakeError,
 };
 
 /// The most that one read takes.
 const READ_LEN: usize = 16 << 10;
-
-/// With more than this to write, nothing is read: a peer that does not take its answers gets no further ones.
-const HIGH_WATER: usize = 64 << 10;
 
 /// How long writing and reading wait in turn while the peer does not take all: it may be waiting to be read itself.
 const TURN: Duration = Duration::from_millis(10);
 
 /// The shortest wait that every operating system understands as one.
 const SHORTEST: Duration = Duration::from_millis(1);
-
-/// What is driven: it says what to write, how long to wait, and what to do with the transport.
-pub(super) trait Machine {
-    type Error: Into<Error>;
-    fn receive_eof(&mut self) -> Result<(), Self::Error>;
-    fn poll_timeout(&self) -> Option<Timestamp>;
-    fn handle_timeout(&mut self, now: Timestamp, out: &mut BytesMut) -> Result<(), Self::Error>;
-    fn transport(&self) -> Transport;
-}
 
 /// A socket, its buffers, and the time that its peer was waited for.
 pub(super) struct Wire<S> {
@@ -145,13 +137,7 @@ impl<S: Socket> Wire<S> {
         receive: &mut impl FnMut(&mut M, &mut &mut [u8], &mut BytesMut) -> ControlFlow<Option<T>>,
     ) -> Option<T> {
         let mut input = &mut self.buffer[self.unread.clone()];
-        let mut found = None;
-        while !is_backed_up(machine, &self.out) {
-            if let Break(result) = receive(machine, &mut input, self.out.tail()) {
-                found = result;
-                break;
-            }
-        }
+        let found = lend(machine, &mut input, &mut self.out, receive);
         self.unread.start = self.unread.end - input.len();
         if found.is_some() && self.unread.is_empty() {
             (self.buffer, self.unread) = (Vec::new(), 0..0);
@@ -246,11 +232,6 @@ impl<S: Socket> Wire<S> {
     }
 }
 
-/// Whether to write before anything more is received. At the end it is received anyhow, to be discarded.
-fn is_backed_up(machine: &impl Machine, out: &Outbox) -> bool {
-    out.len() > HIGH_WATER && machine.transport() == Transport::KeepOpen
-}
-
 /// Whether the timeout that is set does for this wait. A shorter one does, because whoever waits looks at the time
 /// again; so one that comes near is kept, and most messages need no system call for it.
 fn serves(timeout: Duration, wait: Duration) -> bool {
@@ -263,34 +244,4 @@ fn as_timeout(wait: Duration) -> Option<Duration> {
 
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
-}
-
-macro_rules! machines {
-    ($($machine:ty, $error:ty;)*) => {$(
-        impl Machine for $machine {
-            type Error = $error;
-
-            fn receive_eof(&mut self) -> Result<(), $error> {
-                self.receive_eof()
-            }
-
-            fn poll_timeout(&self) -> Option<Timestamp> {
-                self.poll_timeout()
-            }
-
-            fn handle_timeout(&mut self, now: Timestamp, out: &mut BytesMut) -> Result<(), $error> {
-                self.handle_timeout(now, out)
-            }
-
-            fn transport(&self) -> Transport {
-                self.transport()
-            }
-        }
-    )*};
-}
-
-machines! {
-    server::Handshake, HandshakeError;
-    client::Handshake, HandshakeError;
-    Connection, crate::Error;
 }

@@ -1,0 +1,179 @@
+//! smol and others: a [`WebSocket`] over anything that is `futures_io`'s `AsyncRead + AsyncWrite`, with a timer that you
+//! bring.
+//!
+//! ```no_run
+//! use sansock::{Config, adapter::futures::{self, Error, Sleep}};
+//!
+//! async fn serve(stream: smol::net::TcpStream) -> Result<(), Error> {
+//!     let timer = Sleep::new(smol::Timer::at);
+//!     let mut websocket = futures::accept(stream, timer, &Config::default()).await?;
+//!     while let Some(message) = websocket.recv().await? {
+//!         websocket.feed(message).await?; // written by `recv`, before it waits
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! The methods are those of [`poll::WebSocket`]; each says what happens when it is cancelled.
+
+use core::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use std::{
+    boxed::Box,
+    io::{self, IoSlice},
+    time::Instant,
+    vec::Vec,
+};
+
+use bytes::BytesMut;
+use futures_io::{AsyncRead, AsyncWrite};
+
+pub use super::Error;
+use super::poll;
+use crate::{
+    Config, Connection,
+    handshake::{Refused, server},
+};
+
+/// A connection over a stream of `futures_io`.
+pub type WebSocket<S, T> = poll::WebSocket<Io<S, T>>;
+/// The half of it that receives.
+pub type Receiver<S, T> = poll::Receiver<Io<S, T>>;
+/// The half of it that sends.
+pub type Sender<S, T> = poll::Sender<Io<S, T>>;
+/// A request that waits for its answer.
+pub type Upgrade<S, T> = poll::Upgrade<Io<S, T>>;
+
+/// The timer of a runtime. [`Sleep`] makes one of a function.
+pub trait Timer: Unpin {
+    /// Ready at `at`, or soon after it. The same `at` is polled again and again; another one takes its place.
+    fn poll_until(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()>;
+}
+
+/// A [`Timer`] from a function that makes a future which ends at an instant, such as `smol::Timer::at`.
+pub struct Sleep<F, S> {
+    sleep: F,
+    running: Option<(Instant, Pin<Box<S>>)>,
+}
+
+impl<F: FnMut(Instant) -> S, S: Future> Sleep<F, S> {
+    /// `sleep` is called once for each deadline that is waited for.
+    pub fn new(sleep: F) -> Self {
+        Self { sleep, running: None }
+    }
+}
+
+impl<F: FnMut(Instant) -> S + Unpin, S: Future> Timer for Sleep<F, S> {
+    fn poll_until(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
+        let running = match &mut self.running {
+            Some((until, running)) if *until == at => running,
+            other => &mut other.insert((at, Box::pin((self.sleep)(at)))).1,
+        };
+        let result = running.as_mut().poll(cx).map(|_| ());
+        if result.is_ready() {
+            self.running = None;
+        }
+        result
+    }
+}
+
+impl<F, S> fmt::Debug for Sleep<F, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").field("until", &self.running.as_ref().map(|(until, _)| until)).finish_non_exhaustive()
+    }
+}
+
+/// Waits for a request to upgrade, and accepts it, without a subprotocol: [`poll::accept`].
+pub async fn accept<S: AsyncRead + AsyncWrite + Unpin, T: Timer>(
+    stream: S,
+    timer: T,
+    config: &Config,
+) -> Result<WebSocket<S, T>, Error> {
+    poll::accept(Io::new(stream, timer), config).await
+}
+
+/// Waits for a request, and lets `answer` answer it: [`poll::accept_with`].
+pub async fn accept_with<S: AsyncRead + AsyncWrite + Unpin, T: Timer>(
+    stream: S,
+    timer: T,
+    config: &Config,
+    answer: impl FnOnce(&server::Request, &mut BytesMut) -> Result<Option<Connection>, Refused>,
+) -> Result<Option<WebSocket<S, T>>, Error> {
+    poll::accept_with(Io::new(stream, timer), config, answer).await
+}
+
+/// Waits for a request, which is answered when the program knows how: [`poll::receive_request`].
+pub async fn receive_request<S: AsyncRead + AsyncWrite + Unpin, T: Timer>(
+    stream: S,
+    timer: T,
+    config: &Config,
+) -> Result<Upgrade<S, T>, Error> {
+    poll::receive_request(Io::new(stream, timer), config).await
+}
+
+/// Opens a WebSocket over a stream that is connected already: [`poll::client`].
+#[cfg(feature = "getrandom")]
+pub async fn client<S: AsyncRead + AsyncWrite + Unpin, T: Timer>(
+    stream: S,
+    timer: T,
+    request: &crate::client::Request<'_>,
+    config: &Config,
+) -> Result<(WebSocket<S, T>, crate::client::Response), Error> {
+    poll::client(Io::new(stream, timer), request, config).await
+}
+
+/// Goes on with a connection whose opening handshake was done elsewhere, and of which `received` bytes were read behind
+/// it.
+pub fn from_connection<S: AsyncRead + AsyncWrite + Unpin, T: Timer>(
+    stream: S,
+    timer: T,
+    connection: Connection,
+    received: Vec<u8>,
+) -> WebSocket<S, T> {
+    WebSocket::new(Io::new(stream, timer), connection, received)
+}
+
+/// A stream of `futures_io`, and a timer.
+#[derive(Debug)]
+pub struct Io<S, T> {
+    stream: S,
+    timer: T,
+}
+
+impl<S, T> Io<S, T> {
+    /// The two together.
+    pub fn new(stream: S, timer: T) -> Self {
+        Self { stream, timer }
+    }
+
+    /// The stream, to look at.
+    pub fn get_ref(&self) -> &S {
+        &self.stream
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin, T: Timer> poll::Io for Io<S, T> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let stream = Pin::new(&mut self.stream);
+        if let [slice] = slices { stream.poll_write(cx, slice) } else { stream.poll_write_vectored(cx, slices) }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(cx)
+    }
+
+    fn poll_until(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
+        self.timer.poll_until(cx, at)
+    }
+}

@@ -1,0 +1,83 @@
+//! What all adapters share: the machines that they drive, and when they stop reading for them.
+
+use core::ops::ControlFlow::{self, Break};
+
+use bytes::BytesMut;
+
+use crate::{
+    Chunk, Connection, Data, Error, Message, Outbox, Timestamp, Transport,
+    handshake::{HandshakeError, client, server},
+};
+
+/// With more than this to write, nothing is read: a peer that does not take its answers gets no further ones.
+pub(super) const HIGH_WATER: usize = 64 << 10;
+
+/// What is driven: it says what to write, how long to wait, and what to do with the transport.
+pub(super) trait Machine {
+    type Error: Into<super::Error>;
+    fn receive_eof(&mut self) -> Result<(), Self::Error>;
+    fn poll_timeout(&self) -> Option<Timestamp>;
+    fn handle_timeout(&mut self, now: Timestamp, out: &mut BytesMut) -> Result<(), Self::Error>;
+    fn transport(&self) -> Transport;
+}
+
+macro_rules! machines {
+    ($($machine:ty, $error:ty;)*) => {$(
+        impl Machine for $machine {
+            type Error = $error;
+
+            fn receive_eof(&mut self) -> Result<(), $error> {
+                self.receive_eof()
+            }
+
+            fn poll_timeout(&self) -> Option<Timestamp> {
+                self.poll_timeout()
+            }
+
+            fn handle_timeout(&mut self, now: Timestamp, out: &mut BytesMut) -> Result<(), $error> {
+                self.handle_timeout(now, out)
+            }
+
+            fn transport(&self) -> Transport {
+                self.transport()
+            }
+        }
+    )*};
+}
+
+machines! {
+    server::Handshake, HandshakeError;
+    client::Handshake, HandshakeError;
+    Connection, Error;
+}
+
+/// Whether to write before anything more is received. At the end it is received anyhow, to be discarded.
+pub(super) fn is_backed_up(machine: &impl Machine, out: &Outbox) -> bool {
+    out.len() > HIGH_WATER && machine.transport() == Transport::KeepOpen
+}
+
+/// Lends `input` to `receive` until that finds something or wants more, as long as there is room for the answers.
+pub(super) fn lend<M: Machine, T>(
+    machine: &mut M,
+    input: &mut &mut [u8],
+    out: &mut Outbox,
+    receive: &mut impl FnMut(&mut M, &mut &mut [u8], &mut BytesMut) -> ControlFlow<Option<T>>,
+) -> Option<T> {
+    while !is_backed_up(machine, out) {
+        if let Break(found) = receive(machine, input, out.tail()) {
+            return found;
+        }
+    }
+    None
+}
+
+/// Makes a whole message of pieces.
+pub(super) fn join(open: &mut Option<Message>, chunk: Chunk<'_>) -> Option<Message> {
+    match (&mut *open, chunk.data) {
+        (Some(Message::Text(text)), Data::Text(piece)) => text.push_str(&piece),
+        (Some(Message::Binary(bytes)), Data::Binary(piece)) => bytes.extend_from_slice(&piece),
+        (_, Data::Text(piece)) => *open = Some(Message::Text(piece.into_owned())),
+        (_, Data::Binary(piece)) => *open = Some(Message::Binary(piece.into_owned())),
+    }
+    if chunk.fin { open.take() } else { None }
+}

@@ -1,0 +1,159 @@
+//! The opening handshake over an [`Io`], both roles.
+//!
+//! Its state is larger than that of a connection, and a task is as large as the largest state it ever has. So the futures
+//! are boxed: what the handshake needed is given back when it is over.
+
+use core::{fmt, future::poll_fn};
+use std::{boxed::Box, vec::Vec};
+
+use bytes::BytesMut;
+
+use super::{Io, WebSocket, wire::Wire};
+use crate::{
+    Config, Connection,
+    adapter::Error,
+    handshake::{Refused, server},
+};
+
+/// Waits for a request to upgrade, and accepts it, without a subprotocol.
+///
+/// # Errors
+///
+/// The request was no valid one, or did not come in [`handshake_timeout`](Config::handshake_timeout), or the transport
+/// failed. The client has its answer by then, where there is one, and the transport is closed.
+pub async fn accept<I: Io>(io: I, config: &Config) -> Result<WebSocket<I>, Error> {
+    Box::pin(async { receive(io, config).await?.accept(&server::Response::new()).await }).await
+}
+
+/// Waits for a request, whatever it asks for, and lets `answer` answer it: accept it, with a subprotocol and fields of
+/// its own, or reject it, for instance with a page. `None` when it was rejected; then the transport is closed.
+///
+/// Where the answer has to be waited for, [`receive_request`] goes the same way in two steps.
+///
+/// # Errors
+///
+/// As [`accept`]; also when `answer` returns one.
+pub async fn accept_with<I: Io>(
+    io: I,
+    config: &Config,
+    answer: impl FnOnce(&server::Request, &mut BytesMut) -> Result<Option<Connection>, Refused>,
+) -> Result<Option<WebSocket<I>>, Error> {
+    Box::pin(async { receive(io, config).await?.answer(answer).await }).await
+}
+
+/// Waits for a request, whatever it asks for. It is answered when the program knows how: after a look into a database,
+/// for instance.
+///
+/// # Errors
+///
+/// As [`accept`], but for what the request asks.
+pub async fn receive_request<I: Io>(io: I, config: &Config) -> Result<Upgrade<I>, Error> {
+    Box::pin(receive(io, config)).await
+}
+
+async fn receive<I: Io>(io: I, config: &Config) -> Result<Upgrade<I>, Error> {
+    let mut wire = Wire::new(io, Vec::new());
+    let mut handshake = server::Handshake::new(config);
+    match wire.handshake(&mut handshake, server::Handshake::receive).await {
+        Ok(request) => Ok(Upgrade { pending: Box::new(Pending { wire, handshake, request }) }),
+        Err(error) => {
+            refuse(&mut wire, &mut handshake).await;
+            Err(error)
+        }
+    }
+}
+
+/// Sends a client's request, with what it asks for, over a transport that is connected already. Returns the server's
+/// answer too: its subprotocol is there.
+///
+/// # Errors
+///
+/// `request` is malformed, or the operating system has no entropy. The transport failed, or no answer came in
+/// [`handshake_timeout`](Config::handshake_timeout). The server refused:
+/// [`Rejected`](crate::HandshakeError::Rejected) has its answer.
+#[cfg(feature = "getrandom")]
+pub async fn client<I: Io>(
+    io: I,
+    request: &crate::client::Request<'_>,
+    config: &Config,
+) -> Result<(WebSocket<I>, crate::client::Response), Error> {
+    Box::pin(async {
+        let mut wire = Wire::new(io, Vec::new());
+        let seed = crate::seed().map_err(std::io::Error::other)?;
+        let mut handshake = crate::client::connect(request, config, seed, wire.out.tail())?;
+        let receive =
+            |handshake: &mut crate::client::Handshake, input: &mut &mut [u8], _: &mut _| handshake.receive(input);
+        let (connection, response) = wire.handshake(&mut handshake, receive).await?;
+        Ok((WebSocket::over(wire, connection), response))
+    })
+    .await
+}
+
+/// A request that waits for its answer, and the transport that it came by.
+pub struct Upgrade<I> {
+    pending: Box<Pending<I>>,
+}
+
+struct Pending<I> {
+    wire: Wire<I>,
+    handshake: server::Handshake,
+    request: server::Request,
+}
+
+impl<I: Io> Upgrade<I> {
+    /// What the client asks for.
+    #[must_use]
+    pub fn request(&self) -> &server::Request {
+        &self.pending.request
+    }
+
+    /// Accepts the request, if it asks for a WebSocket.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](super::accept); [`Refused::Response`] when `response` is not valid.
+    pub async fn accept(self, response: &server::Response<'_>) -> Result<WebSocket<I>, Error> {
+        let accepted = self.answer(|request, out| request.accept(response, out).map(Some)).await?;
+        accepted.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidData).into())
+    }
+
+    /// Answers without a connection: any status from 200 to 599, with fields and a body. Waits until the client has seen
+    /// the answer, at most [`close_timeout`](Config::close_timeout).
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Response`] when the answer is not valid.
+    pub async fn reject(self, status: u16, fields: &[(&str, &[u8])], body: &[u8]) -> Result<(), Error> {
+        self.answer(|request, out| Ok(request.reject(status, fields, body, out).map(|()| None)?)).await.map(|_| ())
+    }
+
+    async fn answer(
+        self,
+        answer: impl FnOnce(&server::Request, &mut BytesMut) -> Result<Option<Connection>, Refused>,
+    ) -> Result<Option<WebSocket<I>>, Error> {
+        let mut pending = self.pending;
+        let Pending { wire, handshake, request } = &mut *pending;
+        match answer(request, wire.out.tail()) {
+            Ok(Some(mut connection)) => {
+                poll_fn(|cx| wire.poll_drain(cx, &mut connection, 0)).await?;
+                Ok(Some(WebSocket::over(pending.wire, connection)))
+            }
+            refused => {
+                refuse(wire, handshake).await;
+                Ok(refused.map(|_| None)?)
+            }
+        }
+    }
+}
+
+/// Until the client has seen the answer; what it sends meanwhile is discarded.
+async fn refuse<I: Io>(wire: &mut Wire<I>, handshake: &mut server::Handshake) {
+    handshake.refuse();
+    let _ = wire.handshake(handshake, server::Handshake::receive).await;
+}
+
+impl<I: Io> fmt::Debug for Upgrade<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upgrade").field("request", self.request()).finish_non_exhaustive()
+    }
+}
