@@ -19,7 +19,7 @@ command -v valgrind >/dev/null || { echo "valgrind is missing (Debian: apt-get i
 
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 unset RUSTFLAGS
-cargo build --release --locked --quiet
+cargo build --release --quiet
 bin=$CARGO_TARGET_DIR/release/instructions
 # Else long copies count as one instruction a byte.
 export GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=1000000000:glibc.cpu.x86_rep_stosb_threshold=1000000000
