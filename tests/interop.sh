@@ -127,6 +127,13 @@ for peer in "Python websockets:$python:tests/interop/server.py" "npm ws:node:$wo
     start "$work/server.log" "$command" "$script" "$port"
     check "$bin/interop_client" "ws://127.0.0.1:$port"
     stop
+    for how in deflate small; do
+        echo "== our client, $how: $name"
+        port=$(free_port)
+        start "$work/server.log" "$command" "$script" "$port" "$how"
+        check "$bin/interop_client" "ws://127.0.0.1:$port" "$how"
+        stop
+    done
 done
 
 echo "interop: $checked passed, 0 failed"
