@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Talk to other implementations over real sockets: Python `websockets`, npm `ws` and Chromium against our echo server, and
-# our client against servers of the first two. Fails at the first thing that is not as it should be.
+# our client against servers of the first two; each without compression and with it. Fails at the first thing that is not
+# as it should be.
 # usage: tests/interop.sh
 #   PYTHON   a Python 3 with its venv module (default python3.11)
 #   CHROMIUM, CHROMEDRIVER   the browser and its driver, of one version (default: Debian's, in /usr/bin)
@@ -105,6 +106,20 @@ echo "== echo server: Chromium"
 check "$python" tests/interop/browser.py "$port"
 stop
 
+limits="server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12"
+for preset in "default:permessage-deflate" "low-memory:permessage-deflate; $limits"; do
+    IFS=: read -r preset extensions <<< "$preset"
+    port=$(free_port)
+    start "$work/echo_server.log" "$bin/echo_server" --listen "127.0.0.1:$port" --deflate "$preset"
+    echo "== echo server, --deflate $preset: Python websockets"
+    check "$python" tests/interop/deflate.py "$port" "$preset"
+    echo "== echo server, --deflate $preset: npm ws"
+    check node "$work/deflate.mjs" "$port" "$preset"
+    echo "== echo server, --deflate $preset: Chromium"
+    check "$python" tests/interop/browser.py "$port" "$extensions"
+    stop
+done
+
 for peer in "Python websockets:$python:tests/interop/server.py" "npm ws:node:$work/server.mjs"; do
     IFS=: read -r name command script <<< "$peer"
     echo "== our client: $name"
@@ -112,6 +127,13 @@ for peer in "Python websockets:$python:tests/interop/server.py" "npm ws:node:$wo
     start "$work/server.log" "$command" "$script" "$port"
     check "$bin/interop_client" "ws://127.0.0.1:$port"
     stop
+    for how in deflate small; do
+        echo "== our client, $how: $name"
+        port=$(free_port)
+        start "$work/server.log" "$command" "$script" "$port" "$how"
+        check "$bin/interop_client" "ws://127.0.0.1:$port" "$how"
+        stop
+    done
 done
 
 echo "interop: $checked passed, 0 failed"

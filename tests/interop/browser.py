@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""Chromium on the page of our echo server, as a person uses it, and its own WebSocket beyond that: browser.py PORT"""
+"""Chromium on the page of our echo server, as a person uses it, and its own WebSocket beyond that.
+
+browser.py PORT [EXTENSIONS]
+EXTENSIONS is what the server should answer to the offer of Chromium, nothing by default.
+"""
 
 import os
 import re
@@ -13,6 +17,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 origin = f"http://127.0.0.1:{sys.argv[1]}"
 socket = f"ws://127.0.0.1:{sys.argv[1]}/"
+extensions = sys.argv[2] if len(sys.argv) > 2 else ""
 
 # Runs in the page, beyond what the page does by itself.
 OWN_SOCKET = """
@@ -22,15 +27,21 @@ const [url, done] = arguments;
   ws.binaryType = "arraybuffer";
   await new Promise((resolve, reject) => { ws.onopen = resolve; ws.onerror = reject; });
   const bytes = Uint8Array.from({ length: 1 << 20 }, (_, i) => (i * i) >> 3);
-  const echo = await new Promise((resolve) => {
-    ws.onmessage = (event) => resolve(new Uint8Array(event.data));
-    ws.send(bytes);
-  });
+  const noise = crypto.getRandomValues(new Uint8Array(2000));
+  const text = noise.join(" ");
+  let equal = true;
+  const messages = [bytes, text, "", noise, new Uint8Array(0), ...Array(50).fill([text, noise]).flat(), bytes];
+  for (const message of messages) {
+    const echo = await new Promise((resolve) => {
+      ws.onmessage = (event) => resolve(event.data);
+      ws.send(message);
+    });
+    equal &&= typeof message === "string" ? echo === message : String(new Uint8Array(echo)) === String(message);
+  }
   const closed = new Promise((resolve) => { ws.onclose = resolve; });
   ws.close(4003, "that was all");
   const { code, wasClean } = await closed;
-  const equal = echo.length === bytes.length && echo.every((byte, i) => byte === bytes[i]);
-  return { protocol: ws.protocol, equal, code, wasClean };
+  return { protocol: ws.protocol, extensions: ws.extensions, equal, code, wasClean };
 })().then(done, (error) => done(String(error)));
 """
 FOREIGN_SOCKET = """
@@ -91,8 +102,9 @@ def use_the_page(browser):
 
 def use_a_socket(browser):
     seen = browser.execute_async_script(OWN_SOCKET, socket)
-    expected = {"protocol": "superchat", "equal": True, "code": 4003, "wasClean": True}
-    check("1 MiB of binary, subprotocol, clean close with its code", seen == expected, seen)
+    expected = {"protocol": "superchat", "extensions": extensions, "equal": True, "code": 4003, "wasClean": True}
+    name = f"messages up to 1 MiB, subprotocol, extensions {extensions!r}, clean close with its code"
+    check(name, seen == expected, seen)
     # A page from elsewhere must not get at the server: the origin of a blank page is "null".
     browser.get("about:blank")
     seen = browser.execute_async_script(FOREIGN_SOCKET, socket)

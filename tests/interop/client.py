@@ -14,7 +14,7 @@ url = f"ws://127.0.0.1:{port}/any/path?it=echoes"
 
 
 def connect(**options):
-    # No compression: the examples do not offer any. Own pings would only disturb.
+    # Compression is for deflate.py. Own pings would only disturb.
     return connect_any(url, compression=None, ping_interval=None, max_size=64 << 20, **options)
 
 

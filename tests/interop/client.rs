@@ -1,7 +1,7 @@
-//! Our blocking client against the server of another implementation: `interop_client ws://HOST:PORT`.
+//! Our blocking client against the server of another implementation: `interop_client ws://HOST:PORT [deflate|small]`.
 //!
-//! `server.py` says what the server does on each path. Prints an `ok` line for each thing that holds, and panics at the
-//! first that does not.
+//! `server.py` says what the server does on each path, and what the second argument is. Prints an `ok` line for each
+//! thing that holds, and panics at the first that does not.
 
 use std::{net::TcpStream, time::Instant};
 
@@ -9,25 +9,88 @@ use sansock::{
     Chunk, CloseCode, Config, Error, Event, HandshakeError, Initiator, Limit, Message, Violation,
     adapter::blocking::{self, WebSocket},
     client,
+    deflate::{Deflate, Terms},
     handshake::Uri,
 };
 
 const MIB: usize = 1 << 20;
 
 fn main() {
-    let base = std::env::args().nth(1).expect("usage: interop_client ws://HOST:PORT");
-    let open = |path: &str| open(&format!("{base}{path}"));
+    let mut arguments = std::env::args().skip(1);
+    let base = arguments.next().expect("usage: interop_client ws://HOST:PORT [deflate|small]");
+    if let Some(how) = arguments.next() {
+        compressed(&base, how == "small");
+        return;
+    }
+    let open = |path: &str| open(&format!("{base}{path}"), &config());
+    conversation(&open);
+    failing(&open, &|| text(&mut open("/last-close")));
+    subprotocols(&base);
+    refusal(&base);
+}
 
+fn conversation(open: &impl Fn(&str) -> WebSocket<TcpStream>) {
     messages(&mut open("/echo"), "echoed");
     messages(&mut open("/fragments"), "echoed in fragments");
     fragments(&mut open("/echo"));
     pings(&mut open("/ping"), &mut open("/echo"));
+    closing(open, &|| text(&mut open("/last-close")));
+}
 
-    let last_close = || text(&mut open("/last-close"));
-    closing(&open, &last_close);
-    failing(&open, &last_close);
-    subprotocols(&base);
-    refusal(&base);
+/// The same again with compression, by each of these settings: the server grants what they ask for, or demands less.
+fn compressed(base: &str, small: bool) {
+    let default = Deflate::default();
+    for (name, deflate, sending, receiving) in [
+        ("default", default, (15, true), (15, true)),
+        ("low memory", Deflate::low_memory(), (12, false), (15, false)),
+        ("own window of 9 bits", default.window_bits(9).expect("a window"), (9, true), (15, true)),
+        ("their window of 10 bits", default.peer_window_bits(10).expect("a window"), (15, true), (10, true)),
+    ] {
+        let expected = if small { ((9, false), (10, false)) } else { (sending, receiving) };
+        let open_with = |path: &str, deflate: Deflate| {
+            let websocket = open(&format!("{base}{path}"), &config().deflate(deflate));
+            let agreed = websocket.connection().deflate().expect("compression should be agreed on");
+            let plain = |terms: Terms| (terms.window_bits, terms.context_takeover);
+            assert_eq!((plain(agreed.sending()), plain(agreed.receiving())), expected, "{name}");
+            websocket
+        };
+        let open = |path: &str| open_with(path, deflate);
+        open("/echo").close(CloseCode::NORMAL, "").expect("a clean close");
+        ok(&format!("{name}: agreed on {expected:?}"));
+        conversation(&open);
+        repeated(&mut open("/wire"), expected.0);
+
+        // Only what comes compressed can break this bound.
+        let mut bounded = open_with("/echo", deflate.max_ratio(2));
+        bounded.send("x".repeat(MIB)).expect("1 MiB of text");
+        match bounded.read() {
+            Err(blocking::Error::Connection(Error::TooBig)) => {
+                ok("what comes is compressed: a bound on its ratio holds");
+            }
+            other => panic!("the echo should be too big for its compressed size, not {other:?}"),
+        }
+    }
+}
+
+/// The same hexadecimal noise again and again: short on the wire, where the window lasts and reaches back to it.
+fn repeated(websocket: &mut WebSocket<TcpStream>, (window_bits, context_takeover): (u8, bool)) {
+    let mut noise = 1_u64;
+    for len in [200, 2000] {
+        let next = |_| {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            char::from(b"0123456789abcdef"[(noise >> 60) as usize])
+        };
+        let message: String = (0..len).map(next).collect();
+        let short = context_takeover && len < (1 << window_bits) / 2;
+        let expected = if short { 0..len / 4 } else { len / 2..len * 9 / 10 };
+        for first in std::iter::once(true).chain([false; 50]) {
+            websocket.send(&*message).expect("noise");
+            let on_wire = text(websocket).parse().expect("a length");
+            assert!(first || expected.contains(&on_wire), "{len} bytes became {on_wire}");
+        }
+        ok(&format!("{len} bytes, repeated, {}", if short { "shrink" } else { "are compressed alike" }));
+    }
+    websocket.close(CloseCode::NORMAL, "").expect("a clean close");
 }
 
 fn ok(what: &str) {
@@ -38,8 +101,8 @@ fn config() -> Config {
     Config::default().max_message_len(Limit::AtMost(64 << 20))
 }
 
-fn open(uri: &str) -> WebSocket<TcpStream> {
-    blocking::connect(uri, &config()).unwrap_or_else(|error| panic!("{uri}: {error}"))
+fn open(uri: &str, config: &Config) -> WebSocket<TcpStream> {
+    blocking::connect(uri, config).unwrap_or_else(|error| panic!("{uri}: {error}"))
 }
 
 fn text(websocket: &mut WebSocket<TcpStream>) -> String {

@@ -1,13 +1,25 @@
-// npm `ws` as the server that our client is tested with: server.mjs PORT. server.py says what each path does.
+// npm `ws` as the server that our client is tested with: server.mjs PORT [deflate|small]
+// server.py says what these are, and what each path does.
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { WebSocketServer } from "ws";
 
+const DEFLATE = {
+  // Says nothing about the window that the client offers to keep to.
+  deflate: { clientMaxWindowBits: false },
+  small: {
+    serverNoContextTakeover: true,
+    clientNoContextTakeover: true,
+    serverMaxWindowBits: 10,
+    clientMaxWindowBits: 9,
+  },
+};
+const how = process.argv[3];
 const closes = [];
 let closeCame = () => {};
 const wss = new WebSocketServer({
   noServer: true,
-  perMessageDeflate: false,
+  perMessageDeflate: how ? { threshold: 0, ...DEFLATE[how] } : false,
   maxPayload: 64 << 20,
   handleProtocols: (offered) => offered.has("superchat") && "superchat",
 });
@@ -44,6 +56,14 @@ async function handle(ws, [what, ...rest]) {
     case "close":
       ws.close(Number(rest[0]), rest[1]);
       break;
+    case "wire": {
+      let before = ws._socket.bytesRead;
+      ws.on("message", () => {
+        ws.send(String(ws._socket.bytesRead - before));
+        before = ws._socket.bytesRead;
+      });
+      break;
+    }
     case "protocol":
       ws.send(ws.protocol || "None");
       break;

@@ -1,11 +1,17 @@
 #!/usr/bin/env python3
-"""Python `websockets` as the server that our client is tested with: server.py PORT; server.mjs is its twin.
+"""Python `websockets` as the server that our client is tested with; server.mjs is its twin.
+
+server.py PORT [deflate|small]
+
+With `deflate` it compresses as the client offers it; with `small` it keeps no context, either way, nor windows of more
+than 10 bits itself and 9 bits there.
 
     /echo            each message as it came
     /watched         the same; its Close is kept for /last-close
     /fragments       each message back in fragments, an empty one among them
     /ping            pings; when the right pong is here, says so in a text message
     /close/CODE/WHY  closes at once with that code and reason
+    /wire            answers each message with its length on the wire
     /protocol        only knows the subprotocol "superchat"; sends what was chosen
     /raw/HEX         puts these bytes on the wire; the Close that answers them is kept too
     /last-close      sends "CODE REASON" of the Close that was kept, "none" when there was none
@@ -16,7 +22,14 @@ import queue
 import sys
 
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory as Deflate
 from websockets.sync.server import serve
+
+EXTENSIONS = {
+    "deflate": [Deflate()],
+    "small": [Deflate(server_no_context_takeover=True, client_no_context_takeover=True, server_max_window_bits=10,
+                      client_max_window_bits=9)],
+}
 
 closes = queue.Queue()
 
@@ -44,6 +57,11 @@ def answer(ws, what, rest):
             ws.send("you are there")
     elif what == "close":
         ws.close(int(rest[0]), rest[1])
+    elif what == "wire":
+        lengths, decode = [], ws.protocol.extensions[0].decode
+        ws.protocol.extensions[0].decode = lambda frame, **how: lengths.append(len(frame.data)) or decode(frame, **how)
+        for _ in ws:
+            ws.send(str(lengths[-1]))
     elif what == "protocol":
         ws.send(str(ws.subprotocol))
     elif what == "raw":
@@ -59,7 +77,8 @@ def refuse(connection, request):
         return connection.respond(403, "not you")
 
 
-with serve(handle, "127.0.0.1", int(sys.argv[1]), compression=None, ping_interval=None, max_size=64 << 20,
+with serve(handle, "127.0.0.1", int(sys.argv[1]), compression=None,
+           extensions=EXTENSIONS[sys.argv[2]] if len(sys.argv) > 2 else None, ping_interval=None, max_size=64 << 20,
            subprotocols=["superchat"], select_subprotocol=lambda _, offered: "superchat" if "superchat" in offered else None,
            process_request=refuse) as server:
     server.serve_forever()
