@@ -4,7 +4,6 @@ use core::time::Duration;
 
 #[cfg(feature = "deflate")]
 use crate::deflate::Deflate;
-use crate::message::Delivery;
 
 /// An inclusive upper bound. Every bound is finite unless somebody writes `Unlimited`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +27,16 @@ impl From<u64> for Limit {
     fn from(at_most: u64) -> Self {
         Self::AtMost(at_most)
     }
+}
+
+/// How [`Connection::receive`](crate::Connection::receive) hands out messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// Whole: [`Event::Text`](crate::Event::Text) and [`Event::Binary`](crate::Event::Binary). A message that arrives in pieces is stored, up to its limit.
+    #[default]
+    Messages,
+    /// As it arrives: [`Event::Chunk`](crate::Event::Chunk). Nothing is stored, so messages of any size take no memory.
+    Chunks,
 }
 
 /// When silence is broken by a Ping, and how long its answer may take (RFC 6455 §5.5.2).

@@ -9,7 +9,12 @@ pub(crate) mod codec;
 use alloc::borrow::Cow;
 use core::fmt;
 
-use crate::error::OutOfRange;
+use self::codec::Deflater;
+use crate::{
+    encode::PreparedMessage,
+    error::OutOfRange,
+    frame::{Header, RSV1},
+};
 
 /// The name of the extension (§7).
 pub const NAME: &str = "permessage-deflate";
@@ -138,10 +143,6 @@ impl Deflate {
         self
     }
 
-    pub(crate) fn own_window_bits(&self) -> u8 {
-        self.window_bits
-    }
-
     /// What a client offers (§7.1).
     #[must_use]
     pub fn offer(&self) -> Params {
@@ -203,6 +204,22 @@ impl Deflate {
             },
             receiving: Terms { window_bits: window, context_takeover: !answer.server_no_context_takeover },
         })
+    }
+}
+
+impl PreparedMessage {
+    /// The same message, also compressed, once. Connections that agreed on permessage-deflate without context takeover
+    /// send that; the others cannot use it and send the message as it is. So do all when it is no shorter compressed.
+    #[must_use]
+    pub fn with_deflate(self, settings: &Deflate) -> Self {
+        let Some((header, payload)) = self.parts() else { return self };
+        let mut deflater = Deflater::new(settings.window_bits, settings);
+        let compressed = deflater.deflate(payload, true);
+        if compressed.len() >= payload.len() {
+            return self;
+        }
+        let header = Header { rsv: RSV1, len: compressed.len() as u64, ..header };
+        self.with_compressed(settings.window_bits, &header, compressed)
     }
 }
 

@@ -10,11 +10,6 @@ use chacha20::{
     rand_core::{Rng, SeedableRng},
 };
 
-#[cfg(feature = "deflate")]
-use crate::{
-    deflate::{Deflate, codec::Deflater},
-    frame::RSV1,
-};
 use crate::{
     frame::{Header, Opcode},
     mask,
@@ -141,17 +136,18 @@ impl PreparedMessage {
         Self { frame: frame.freeze(), compressed: None }
     }
 
-    /// The same message, also compressed, once. Connections that agreed on permessage-deflate without context takeover
-    /// send that; the others cannot use it and send the message as it is.
+    /// Its header and its payload.
     #[cfg(feature = "deflate")]
-    #[must_use]
-    pub fn with_deflate(self, settings: &Deflate) -> Self {
-        let Ok(Some((header, head_len))) = Header::decode(&self.frame) else { return self };
-        let window_bits = settings.own_window_bits();
-        let mut deflater = Deflater::new(window_bits, settings);
-        let payload = deflater.deflate(&self.frame[head_len..], true);
+    pub(crate) fn parts(&self) -> Option<(Header, &[u8])> {
+        let (header, len) = Header::decode(&self.frame).ok()??;
+        Some((header, &self.frame[len..]))
+    }
+
+    /// The same with a second frame, whose payload takes a window of so many bits to inflate.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn with_compressed(self, window_bits: u8, header: &Header, payload: &[u8]) -> Self {
         let mut frame = BytesMut::new();
-        append(&Header { rsv: RSV1, len: payload.len() as u64, ..header }, payload, &mut frame);
+        append(header, payload, &mut frame);
         Self { compressed: Some((window_bits, frame.freeze())), ..self }
     }
 

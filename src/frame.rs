@@ -5,10 +5,7 @@
 
 use core::{fmt, ops::Deref};
 
-use crate::{
-    error::{Error, Violation},
-    message::Kind,
-};
+use crate::error::{Error, Violation};
 
 /// The longest header: 2 bytes, 8 of a length, 4 of a masking key.
 pub const MAX_HEADER_LEN: usize = 14;
@@ -21,6 +18,15 @@ pub(crate) const LEN_64: u8 = 0x7F;
 
 /// RSV1 among [`Header::rsv`]: the message is compressed (RFC 7692 §6).
 pub const RSV1: u8 = 0b100;
+
+/// The two kinds of messages (§5.6), each with an opcode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// UTF-8 text.
+    Text,
+    /// Any bytes.
+    Binary,
+}
 
 /// What a frame is (§5.2, §11.8). The reserved opcodes have no value here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -9,25 +9,7 @@ use crate::{
     frame::{Header, Opcode, RSV1},
     utf8::{self, Cut, Invalid},
 };
-
-/// The two kinds of messages (§5.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// UTF-8 text.
-    Text,
-    /// Any bytes.
-    Binary,
-}
-
-/// How [`Connection::receive`](crate::Connection::receive) hands out messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Delivery {
-    /// Whole: [`Event::Text`] and [`Event::Binary`]. A message that arrives in pieces is stored, up to its limit.
-    #[default]
-    Messages,
-    /// As it arrives: [`Event::Chunk`]. Nothing is stored, so messages of any size take no memory.
-    Chunks,
-}
+pub use crate::{config::Delivery, frame::Kind};
 
 /// What happened. Borrowed parts lie, unmasked, in the caller's buffer; owned ones came in pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
