@@ -17,9 +17,10 @@ use super::{
     body::Body,
     deadline::Deadline,
     error::HandshakeError,
-    head::{Complete, Fields, Head, Kind, Scanner, Span},
+    head::{Fields, Head, Span, StatusLine},
     headers::check_subprotocols,
     negotiate::check_response,
+    scan::Scanner,
     uri::{Authority, Uri},
     write::{self, Field},
 };
@@ -192,7 +193,7 @@ pub fn connect(
         key,
         seed,
         subprotocols,
-        phase: Phase::Head(Scanner::new(Kind::Response, config)),
+        phase: Phase::Head(Scanner::new(config)),
         interim: 0,
         deadline: Deadline::after(config.handshake_timeout),
         config: config.clone(),
@@ -214,7 +215,7 @@ pub struct Handshake {
 
 #[derive(Debug)]
 enum Phase {
-    Head(Scanner),
+    Head(Scanner<StatusLine>),
     /// The answer was another than 101: its head is there.
     Body(Box<Response>, Body),
     /// It became a connection.
@@ -321,8 +322,8 @@ impl Handshake {
         loop {
             match &mut self.phase {
                 Phase::Head(scanner) => {
-                    let Some(head) = scanner.receive(input)? else { return Ok(None) };
-                    if let Some(connected) = self.head(head)? {
+                    let Some((head, line)) = scanner.receive(input)? else { return Ok(None) };
+                    if let Some(connected) = self.head(head, line)? {
                         return Ok(Some(connected));
                     }
                 }
@@ -341,8 +342,7 @@ impl Handshake {
     }
 
     /// A complete head: of the answer, or of an interim one.
-    fn head(&mut self, head: Complete) -> Result<Option<(Connection, Response)>, HandshakeError> {
-        let (head, line) = head.response()?;
+    fn head(&mut self, head: Head, line: StatusLine) -> Result<Option<(Connection, Response)>, HandshakeError> {
         let (status, reason) = (line.status, line.reason);
         match status {
             100 | 102..=199 => {
@@ -351,7 +351,7 @@ impl Handshake {
                 if self.interim > MAX_INTERIM {
                     return Err(HandshakeError::TooManyInterim);
                 }
-                self.phase = Phase::Head(Scanner::new(Kind::Response, &self.config));
+                self.phase = Phase::Head(Scanner::new(&self.config));
                 return Ok(None);
             }
             101 if line.minor_version == 0 => return Err(HandshakeError::Version),

@@ -13,7 +13,7 @@ use bytes::BytesMut;
 use super::{
     accept,
     error::{HandshakeError, Malformed, Refused, UpgradeError},
-    head::{Complete, Fields, Head, Span},
+    head::{Fields, Head, RequestLine, Span},
     headers::{Extensions, Subprotocols, token},
     negotiate::{RequestFields, authority},
     uri::absolute_target,
@@ -73,12 +73,11 @@ impl Request {
         for field in head.fields() {
             write::check_fields(&[field], &[])?;
         }
-        Ok(Self::new(head, method, target, config))
+        Ok(Self::new(head, RequestLine { method, target }, config))
     }
 
-    pub(super) fn parse(head: Complete, config: &Config) -> Result<Self, HandshakeError> {
-        let (head, method, target) = head.request()?;
-        let request = Self::new(head, method, target, config);
+    pub(super) fn read((head, line): (Head, RequestLine), config: &Config) -> Result<Self, HandshakeError> {
+        let request = Self::new(head, line, config);
         if request.transfer_encoding {
             return Err(HandshakeError::TransferEncoding);
         }
@@ -88,7 +87,8 @@ impl Request {
         Ok(request)
     }
 
-    fn new(head: Head, method: Span, target: Span, config: &Config) -> Self {
+    fn new(head: Head, line: RequestLine, config: &Config) -> Self {
+        let RequestLine { method, target } = line;
         let fields = RequestFields::collect(head.raw_fields());
         let subprotocols = head.all("sec-websocket-protocol");
         let verdict = fields.verdict(head.bytes(method), head.str(target), subprotocols, &config.origin);

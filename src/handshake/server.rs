@@ -4,12 +4,7 @@
 use bytes::BytesMut;
 
 pub use super::request::{Accepted, Request, Response};
-use super::{
-    deadline::Deadline,
-    error::HandshakeError,
-    head::{Kind, Scanner},
-    write,
-};
+use super::{deadline::Deadline, error::HandshakeError, head::RequestLine, scan::Scanner, write};
 use crate::{config::Config, connection::Transport, timer::Timestamp};
 
 /// How much a client may send on after its request was refused, before the wait for its end is over.
@@ -43,7 +38,7 @@ pub struct Handshake {
 #[derive(Debug)]
 enum Phase {
     /// The request is on its way.
-    Reading(Scanner),
+    Reading(Scanner<RequestLine>),
     /// It was handed out.
     Answering {
         eof: bool,
@@ -62,7 +57,7 @@ impl Handshake {
     pub fn new(config: &Config) -> Self {
         Self {
             config: config.clone(),
-            phase: Phase::Reading(Scanner::new(Kind::Request, config)),
+            phase: Phase::Reading(Scanner::new(config)),
             deadline: Deadline::after(config.handshake_timeout),
         }
     }
@@ -78,7 +73,7 @@ impl Handshake {
             self.discard(input);
             return Ok(None);
         };
-        match scanner.receive(input).and_then(|head| head.map(|head| Request::parse(head, &self.config)).transpose()) {
+        match scanner.receive(input).and_then(|head| head.map(|head| Request::read(head, &self.config)).transpose()) {
             Ok(None) => Ok(None),
             Ok(Some(request)) => {
                 self.phase = Phase::Answering { eof: false };
