@@ -73,10 +73,10 @@ impl Request {
         for field in head.fields() {
             write::check_fields(&[field], &[])?;
         }
-        Ok(Self::new(head, RequestLine { method, target }, config))
+        Ok(Self::new(head, RequestLine { method, target }, config.clone()))
     }
 
-    pub(super) fn read((head, line): (Head, RequestLine), config: &Config) -> Result<Self, HandshakeError> {
+    pub(super) fn read((head, line): (Head, RequestLine), config: Config) -> Result<Self, HandshakeError> {
         let request = Self::new(head, line, config);
         if request.transfer_encoding {
             return Err(HandshakeError::TransferEncoding);
@@ -87,13 +87,13 @@ impl Request {
         Ok(request)
     }
 
-    fn new(head: Head, line: RequestLine, config: &Config) -> Self {
+    fn new(head: Head, line: RequestLine, config: Config) -> Self {
         let RequestLine { method, target } = line;
         let fields = RequestFields::collect(head.raw_fields());
         let subprotocols = head.all("sec-websocket-protocol");
-        let verdict = fields.verdict(head.bytes(method), head.str(target), subprotocols, &config.origin);
+        let verdict = fields.verdict(head.bytes(method), head.bytes(target), subprotocols, &config.origin);
         let (content_length, transfer_encoding) = (fields.content_length().ok(), fields.transfer_encoding);
-        let (config, answered) = (config.clone(), AtomicBool::new(false));
+        let answered = AtomicBool::new(false);
         Self { head, method, target, config, verdict, content_length, transfer_encoding, answered }
     }
 

@@ -1,6 +1,8 @@
 //! The server's half of the opening handshake (RFC 6455 §4.2): [`Handshake`] reads a [`Request`], which is answered
 //! whenever the application knows how.
 
+use core::time::Duration;
+
 use bytes::BytesMut;
 
 pub use super::request::{Accepted, Request, Response};
@@ -30,15 +32,15 @@ const MAX_DISCARDED: usize = 1 << 20;
 /// ```
 #[derive(Debug)]
 pub struct Handshake {
-    config: Config,
     phase: Phase,
+    close_timeout: Option<Duration>,
     deadline: Deadline,
 }
 
 #[derive(Debug)]
 enum Phase {
-    /// The request is on its way.
-    Reading(Scanner<RequestLine>),
+    /// The request is on its way; it takes the configuration along.
+    Reading(Scanner<RequestLine>, Config),
     /// It was handed out.
     Answering {
         eof: bool,
@@ -56,8 +58,8 @@ impl Handshake {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         Self {
-            config: config.clone(),
-            phase: Phase::Reading(Scanner::new(config)),
+            phase: Phase::Reading(Scanner::new(config), config.clone()),
+            close_timeout: config.close_timeout,
             deadline: Deadline::after(config.handshake_timeout),
         }
     }
@@ -69,16 +71,16 @@ impl Handshake {
     /// a limit, is an error, and its answer is in `out` (400, 414, 431, 501 or 505): write it, then do what
     /// [`transport`](Self::transport) says. After an error `input` is discarded.
     pub fn receive(&mut self, input: &mut &mut [u8], out: &mut BytesMut) -> Result<Option<Request>, HandshakeError> {
-        let Phase::Reading(scanner) = &mut self.phase else {
+        let Phase::Reading(scanner, _) = &mut self.phase else {
             self.discard(input);
             return Ok(None);
         };
-        match scanner.receive(input).and_then(|head| head.map(|head| Request::read(head, &self.config)).transpose()) {
-            Ok(None) => Ok(None),
-            Ok(Some(request)) => {
-                self.phase = Phase::Answering { eof: false };
-                Ok(Some(request))
-            }
+        let head = scanner.receive(input).transpose();
+        let Some(head) = head else { return Ok(None) };
+        let reading = core::mem::replace(&mut self.phase, Phase::Answering { eof: false });
+        let Phase::Reading(_, config) = reading else { return Ok(None) };
+        match head.and_then(|head| Request::read(head, config)) {
+            Ok(request) => Ok(Some(request)),
             Err(error) => {
                 if let Some(status) = error.status() {
                     write::refusal(out, status, &[], error.reason(), false);
@@ -94,7 +96,7 @@ impl Handshake {
     pub fn receive_eof(&mut self) -> Result<(), HandshakeError> {
         match &mut self.phase {
             Phase::Answering { eof } => *eof = true,
-            Phase::Reading(_) => {
+            Phase::Reading(..) => {
                 self.close(Phase::Closed);
                 return Err(HandshakeError::ConnectionLost);
             }
@@ -109,9 +111,9 @@ impl Handshake {
     /// a connection is dropped instead.
     pub fn refuse(&mut self) {
         match self.phase {
-            Phase::Reading(_) | Phase::Answering { eof: false } => {
+            Phase::Reading(..) | Phase::Answering { eof: false } => {
                 self.phase = Phase::Refused { discarded: 0 };
-                self.deadline = Deadline::after(self.config.close_timeout);
+                self.deadline = Deadline::after(self.close_timeout);
             }
             Phase::Answering { eof: true } => self.close(Phase::Closed),
             Phase::Refused { .. } | Phase::Closed | Phase::Aborted => {}
@@ -142,7 +144,7 @@ impl Handshake {
     #[must_use]
     pub fn transport(&self) -> Transport {
         match self.phase {
-            Phase::Reading(_) | Phase::Answering { .. } => Transport::KeepOpen,
+            Phase::Reading(..) | Phase::Answering { .. } => Transport::KeepOpen,
             Phase::Refused { .. } => Transport::ShutdownWrite,
             Phase::Closed => Transport::Close,
             Phase::Aborted => Transport::Abort,
