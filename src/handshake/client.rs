@@ -372,7 +372,8 @@ impl Handshake {
     fn finish(&self, mut response: Response) -> Result<(Connection, Response), HandshakeError> {
         let offered = self.subprotocols.split(", ").filter(|name| !name.is_empty());
         let chosen = check_response(response.head.raw_fields(), &self.key, offered)?;
-        let connection = self.extend(Connection::client(&self.config, self.seed), chosen.extensions)?;
+        let mut connection = Connection::client(&self.config, self.seed);
+        self.extend(&mut connection, chosen.extensions)?;
         let has_subprotocol = chosen.subprotocol.is_some();
         response.subprotocol = if has_subprotocol { response.head.first("sec-websocket-protocol") } else { None };
         Ok((connection, response))
@@ -380,21 +381,22 @@ impl Handshake {
 
     /// §4.1, condition 5: the extensions of the answer are among those that were offered, which is at most one.
     #[cfg(feature = "deflate")]
-    fn extend(&self, connection: Connection, extensions: Option<&[u8]>) -> Result<Connection, HandshakeError> {
-        let Some(extensions) = extensions else { return Ok(connection) };
+    fn extend(&self, connection: &mut Connection, extensions: Option<&[u8]>) -> Result<(), HandshakeError> {
+        let Some(extensions) = extensions else { return Ok(()) };
         let answer = sole_extension(extensions).filter(|answer| answer.name == deflate::NAME);
         let (Some(answer), Some(settings)) = (answer, &self.config.deflate) else {
             return Err(HandshakeError::Extension);
         };
         let answer = deflate::Params::of_answer(answer.params()).map_err(HandshakeError::Deflate)?;
         let agreement = settings.confirm(&answer).map_err(HandshakeError::Deflate)?;
-        Ok(connection.with_deflate(agreement, settings))
+        connection.set_deflate(agreement, settings);
+        Ok(())
     }
 
     #[cfg(not(feature = "deflate"))]
     #[allow(clippy::unused_self, reason = "nothing is offered without the feature")]
-    fn extend(&self, connection: Connection, extensions: Option<&[u8]>) -> Result<Connection, HandshakeError> {
-        if extensions.is_some() { Err(HandshakeError::Extension) } else { Ok(connection) }
+    fn extend(&self, _connection: &mut Connection, extensions: Option<&[u8]>) -> Result<(), HandshakeError> {
+        if extensions.is_some() { Err(HandshakeError::Extension) } else { Ok(()) }
     }
 
     fn close(&mut self, phase: Phase) {

@@ -184,16 +184,15 @@ impl<'a> RequestFields<'a> {
     where
         'a: 't,
     {
-        // Without a way out of the loop it takes many bytes at a time.
-        if !target.iter().fold(true, |valid, byte| valid & byte.is_ascii_graphic() & (*byte != b'#')) {
+        // Counted rather than searched: a loop without a way out takes many bytes at a time.
+        if target.iter().filter(|byte| !byte.is_ascii_graphic() || **byte == b'#').count() > 0 {
             return Err(UpgradeError::Target);
         }
-        let absolute = match target {
-            [b'/', ..] => None,
-            _ => {
-                let target = core::str::from_utf8(target).ok();
-                Some(target.and_then(absolute_target).ok_or(UpgradeError::Target)?)
-            }
+        let absolute = if target.starts_with(b"/") {
+            None
+        } else {
+            let target = core::str::from_utf8(target).ok();
+            Some(target.and_then(absolute_target).ok_or(UpgradeError::Target)?)
         };
         let host = self.host.one().and_then(authority).ok_or(UpgradeError::Host)?;
         Ok(absolute.map_or((None, host), |(scheme, authority)| (Some(scheme), authority)))

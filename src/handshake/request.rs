@@ -103,7 +103,7 @@ impl Request {
     /// [`Refused::Request`] if it is none: the answer that says so is in `out`, and [`Handshake::refuse`](super::server::Handshake::refuse) is next.
     /// [`Refused::Response`] if the response is not valid, or the request was answered before: nothing was written.
     pub fn accept(&self, response: &Response<'_>, out: &mut BytesMut) -> Result<Connection, Refused> {
-        let (connection, accepted) = match self.accept_parts(response) {
+        let key = match self.check(response) {
             Err(Refused::Request(error)) => {
                 let head_only = self.method() == "HEAD";
                 write::refusal(out, error.status(), error.fields(), error.reason(), head_only);
@@ -111,16 +111,18 @@ impl Request {
             }
             other => other?,
         };
+        let mut connection = Connection::server(&self.config);
+        let extensions = self.extend(&mut connection);
         out.reserve(256);
         out.extend_from_slice(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
         );
-        out.extend_from_slice(&accepted.accept);
+        out.extend_from_slice(&accept(&key));
         out.extend_from_slice(b"\r\n");
-        if let Some(subprotocol) = accepted.subprotocol {
+        if let Some(subprotocol) = response.subprotocol {
             write::field(out, "Sec-WebSocket-Protocol", subprotocol.as_bytes());
         }
-        if let Some(extensions) = &accepted.extensions {
+        if let Some(extensions) = extensions {
             write::field(out, "Sec-WebSocket-Extensions", extensions.as_bytes());
         }
         for (name, value) in response.fields {
@@ -134,6 +136,14 @@ impl Request {
     ///
     /// [`Refused::Request`] is answered by its [`status`](UpgradeError::status) and [`fields`](UpgradeError::fields).
     pub fn accept_parts<'a>(&self, response: &Response<'a>) -> Result<(Connection, Accepted<'a>), Refused> {
+        let key = self.check(response)?;
+        let mut connection = Connection::server(&self.config);
+        let extensions = self.extend(&mut connection);
+        Ok((connection, Accepted { accept: accept(&key), subprotocol: response.subprotocol, extensions }))
+    }
+
+    /// Whether it may be answered by a 101 like this; then that is its one answer, which this key goes into.
+    fn check(&self, response: &Response<'_>) -> Result<[u8; 24], Refused> {
         if self.answered.load(Ordering::Relaxed) {
             return Err(SendError::Answered.into());
         }
@@ -145,25 +155,22 @@ impl Request {
             write::check_fields(response.fields, &MANAGED_IN_101)?;
         }
         self.claim()?;
-        let key = self.verdict.map_err(Refused::Request)?;
-        let (connection, extensions) = self.extend(Connection::server(&self.config));
-        Ok((connection, Accepted { accept: accept(&key), subprotocol: response.subprotocol, extensions }))
+        self.verdict.map_err(Refused::Request)
     }
 
     /// Agrees on the first extension of those offered that this side speaks too (§9.1); the list that says so.
     #[cfg(feature = "deflate")]
-    fn extend(&self, connection: Connection) -> (Connection, Option<String>) {
-        let Some(settings) = &self.config.deflate else { return (connection, None) };
-        match self.deflate_offers().find_map(Result::ok) {
-            Some((answer, agreement)) => (connection.with_deflate(agreement, settings), Some(answer.to_string())),
-            None => (connection, None),
-        }
+    fn extend(&self, connection: &mut Connection) -> Option<String> {
+        let settings = self.config.deflate.as_ref()?;
+        let (answer, agreement) = self.deflate_offers().find_map(Result::ok)?;
+        connection.set_deflate(agreement, settings);
+        Some(answer.to_string())
     }
 
     #[cfg(not(feature = "deflate"))]
     #[allow(clippy::unused_self, reason = "no extension is spoken without the feature")]
-    fn extend(&self, connection: Connection) -> (Connection, Option<String>) {
-        (connection, None)
+    fn extend(&self, _connection: &mut Connection) -> Option<String> {
+        None
     }
 
     /// What each offer of permessage-deflate comes to (RFC 7692 §5.1): this server's answer and what is agreed with it,

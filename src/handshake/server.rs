@@ -32,6 +32,8 @@ const MAX_DISCARDED: usize = 1 << 20;
 /// ```
 #[derive(Debug)]
 pub struct Handshake {
+    /// Until the request takes it along.
+    config: Option<Config>,
     phase: Phase,
     close_timeout: Option<Duration>,
     deadline: Deadline,
@@ -39,8 +41,8 @@ pub struct Handshake {
 
 #[derive(Debug)]
 enum Phase {
-    /// The request is on its way; it takes the configuration along.
-    Reading(Scanner<RequestLine>, Config),
+    /// The request is on its way.
+    Reading(Scanner<RequestLine>),
     /// It was handed out.
     Answering {
         eof: bool,
@@ -58,7 +60,8 @@ impl Handshake {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         Self {
-            phase: Phase::Reading(Scanner::new(config), config.clone()),
+            config: Some(config.clone()),
+            phase: Phase::Reading(Scanner::new(config)),
             close_timeout: config.close_timeout,
             deadline: Deadline::after(config.handshake_timeout),
         }
@@ -71,14 +74,13 @@ impl Handshake {
     /// a limit, is an error, and its answer is in `out` (400, 414, 431, 501 or 505): write it, then do what
     /// [`transport`](Self::transport) says. After an error `input` is discarded.
     pub fn receive(&mut self, input: &mut &mut [u8], out: &mut BytesMut) -> Result<Option<Request>, HandshakeError> {
-        let Phase::Reading(scanner, _) = &mut self.phase else {
+        let Phase::Reading(scanner) = &mut self.phase else {
             self.discard(input);
             return Ok(None);
         };
-        let head = scanner.receive(input).transpose();
-        let Some(head) = head else { return Ok(None) };
-        let reading = core::mem::replace(&mut self.phase, Phase::Answering { eof: false });
-        let Phase::Reading(_, config) = reading else { return Ok(None) };
+        let Some(head) = scanner.receive(input).transpose() else { return Ok(None) };
+        self.phase = Phase::Answering { eof: false };
+        let Some(config) = self.config.take() else { return Ok(None) };
         match head.and_then(|head| Request::read(head, config)) {
             Ok(request) => Ok(Some(request)),
             Err(error) => {
@@ -96,7 +98,7 @@ impl Handshake {
     pub fn receive_eof(&mut self) -> Result<(), HandshakeError> {
         match &mut self.phase {
             Phase::Answering { eof } => *eof = true,
-            Phase::Reading(..) => {
+            Phase::Reading(_) => {
                 self.close(Phase::Closed);
                 return Err(HandshakeError::ConnectionLost);
             }
@@ -111,7 +113,7 @@ impl Handshake {
     /// a connection is dropped instead.
     pub fn refuse(&mut self) {
         match self.phase {
-            Phase::Reading(..) | Phase::Answering { eof: false } => {
+            Phase::Reading(_) | Phase::Answering { eof: false } => {
                 self.phase = Phase::Refused { discarded: 0 };
                 self.deadline = Deadline::after(self.close_timeout);
             }
@@ -144,7 +146,7 @@ impl Handshake {
     #[must_use]
     pub fn transport(&self) -> Transport {
         match self.phase {
-            Phase::Reading(..) | Phase::Answering { .. } => Transport::KeepOpen,
+            Phase::Reading(_) | Phase::Answering { .. } => Transport::KeepOpen,
             Phase::Refused { .. } => Transport::ShutdownWrite,
             Phase::Closed => Transport::Close,
             Phase::Aborted => Transport::Abort,
