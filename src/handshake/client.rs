@@ -178,10 +178,12 @@ pub fn connect(
     request.check()?;
     // §4.1, item 7: 16 random bytes in base64. What the masks grow from is another part of the same stream.
     let mut random = ChaCha12Rng::from_seed(seed);
-    let (mut nonce, mut seed) = ([0; 16], [0; 32]);
-    random.fill_bytes(&mut nonce);
-    random.fill_bytes(&mut seed);
-    let key = base64(&nonce);
+    let mut bytes = [0; 48];
+    random.fill_bytes(&mut bytes);
+    let (nonce, rest) = bytes.split_at(16);
+    let key = base64(nonce);
+    let mut seed = [0; 32];
+    seed.copy_from_slice(rest);
 
     let subprotocols = request.subprotocols.join(", ");
     #[cfg(feature = "deflate")]
@@ -370,7 +372,7 @@ impl Handshake {
 
     /// A 101: checks it and makes the connection.
     fn finish(&self, mut response: Response) -> Result<(Connection, Response), HandshakeError> {
-        let offered = self.subprotocols.split(", ").filter(|name| !name.is_empty());
+        let offered = self.subprotocols.split([',', ' ']).filter(|name| !name.is_empty());
         let chosen = check_response(response.head.raw_fields(), &self.key, offered)?;
         let mut connection = Connection::client(&self.config, self.seed);
         self.extend(&mut connection, chosen.extensions)?;

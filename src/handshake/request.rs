@@ -87,6 +87,7 @@ impl Request {
         Ok(request)
     }
 
+    #[inline]
     fn new(head: Head, line: RequestLine, config: Config) -> Self {
         let RequestLine { method, target } = line;
         let fields = RequestFields::collect(head.raw_fields());

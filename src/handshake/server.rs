@@ -81,17 +81,15 @@ impl Handshake {
         let Some(head) = scanner.receive(input).transpose() else { return Ok(None) };
         self.phase = Phase::Answering { eof: false };
         let Some(config) = self.config.take() else { return Ok(None) };
-        match head.and_then(|head| Request::read(head, config)) {
-            Ok(request) => Ok(Some(request)),
-            Err(error) => {
-                if let Some(status) = error.status() {
-                    write::refusal(out, status, &[], error.reason(), false);
-                }
-                self.refuse();
-                self.discard(input);
-                Err(error)
+        let request = head.and_then(|head| Request::read(head, config));
+        if let Err(error) = &request {
+            if let Some(status) = error.status() {
+                write::refusal(out, status, &[], error.reason(), false);
             }
+            self.refuse();
+            self.discard(input);
         }
+        request.map(Some)
     }
 
     /// The client has shut down its half, or the transport ended. An error while the request is not complete.
