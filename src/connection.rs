@@ -135,9 +135,14 @@ impl Connection {
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn with_deflate(mut self, agreement: crate::deflate::Agreement, settings: &crate::deflate::Deflate) -> Self {
+        self.set_deflate(agreement, settings);
+        self
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(crate) fn set_deflate(&mut self, agreement: crate::deflate::Agreement, settings: &crate::deflate::Deflate) {
         self.codec = Some(Box::new(Codec::new(agreement, *settings)));
         self.settle();
-        self
     }
 
     fn new(config: &Config, keys: Keys) -> Self {

@@ -17,9 +17,10 @@ use super::{
     body::Body,
     deadline::Deadline,
     error::HandshakeError,
-    head::{Complete, Fields, Head, Kind, Scanner, Span},
+    head::{Fields, Head, Span, StatusLine},
     headers::check_subprotocols,
     negotiate::check_response,
+    scan::Scanner,
     uri::{Authority, Uri},
     write::{self, Field},
 };
@@ -177,10 +178,12 @@ pub fn connect(
     request.check()?;
     // §4.1, item 7: 16 random bytes in base64. What the masks grow from is another part of the same stream.
     let mut random = ChaCha12Rng::from_seed(seed);
-    let (mut nonce, mut seed) = ([0; 16], [0; 32]);
-    random.fill_bytes(&mut nonce);
-    random.fill_bytes(&mut seed);
-    let key = base64(&nonce);
+    let mut bytes = [0; 48];
+    random.fill_bytes(&mut bytes);
+    let (nonce, rest) = bytes.split_at(16);
+    let key = base64(nonce);
+    let mut seed = [0; 32];
+    seed.copy_from_slice(rest);
 
     let subprotocols = request.subprotocols.join(", ");
     #[cfg(feature = "deflate")]
@@ -192,7 +195,7 @@ pub fn connect(
         key,
         seed,
         subprotocols,
-        phase: Phase::Head(Scanner::new(Kind::Response, config)),
+        phase: Phase::Head(Scanner::new(config)),
         interim: 0,
         deadline: Deadline::after(config.handshake_timeout),
         config: config.clone(),
@@ -214,7 +217,7 @@ pub struct Handshake {
 
 #[derive(Debug)]
 enum Phase {
-    Head(Scanner),
+    Head(Scanner<StatusLine>),
     /// The answer was another than 101: its head is there.
     Body(Box<Response>, Body),
     /// It became a connection.
@@ -321,8 +324,8 @@ impl Handshake {
         loop {
             match &mut self.phase {
                 Phase::Head(scanner) => {
-                    let Some(head) = scanner.receive(input)? else { return Ok(None) };
-                    if let Some(connected) = self.head(head)? {
+                    let Some((head, line)) = scanner.receive(input)? else { return Ok(None) };
+                    if let Some(connected) = self.head(head, line)? {
                         return Ok(Some(connected));
                     }
                 }
@@ -341,8 +344,7 @@ impl Handshake {
     }
 
     /// A complete head: of the answer, or of an interim one.
-    fn head(&mut self, head: Complete) -> Result<Option<(Connection, Response)>, HandshakeError> {
-        let (head, line) = head.response()?;
+    fn head(&mut self, head: Head, line: StatusLine) -> Result<Option<(Connection, Response)>, HandshakeError> {
         let (status, reason) = (line.status, line.reason);
         match status {
             100 | 102..=199 => {
@@ -351,7 +353,7 @@ impl Handshake {
                 if self.interim > MAX_INTERIM {
                     return Err(HandshakeError::TooManyInterim);
                 }
-                self.phase = Phase::Head(Scanner::new(Kind::Response, &self.config));
+                self.phase = Phase::Head(Scanner::new(&self.config));
                 return Ok(None);
             }
             101 if line.minor_version == 0 => return Err(HandshakeError::Version),
@@ -370,9 +372,10 @@ impl Handshake {
 
     /// A 101: checks it and makes the connection.
     fn finish(&self, mut response: Response) -> Result<(Connection, Response), HandshakeError> {
-        let offered = self.subprotocols.split(", ").filter(|name| !name.is_empty());
+        let offered = self.subprotocols.split([',', ' ']).filter(|name| !name.is_empty());
         let chosen = check_response(response.head.raw_fields(), &self.key, offered)?;
-        let connection = self.extend(Connection::client(&self.config, self.seed), chosen.extensions)?;
+        let mut connection = Connection::client(&self.config, self.seed);
+        self.extend(&mut connection, chosen.extensions)?;
         let has_subprotocol = chosen.subprotocol.is_some();
         response.subprotocol = if has_subprotocol { response.head.first("sec-websocket-protocol") } else { None };
         Ok((connection, response))
@@ -380,21 +383,22 @@ impl Handshake {
 
     /// §4.1, condition 5: the extensions of the answer are among those that were offered, which is at most one.
     #[cfg(feature = "deflate")]
-    fn extend(&self, connection: Connection, extensions: Option<&[u8]>) -> Result<Connection, HandshakeError> {
-        let Some(extensions) = extensions else { return Ok(connection) };
+    fn extend(&self, connection: &mut Connection, extensions: Option<&[u8]>) -> Result<(), HandshakeError> {
+        let Some(extensions) = extensions else { return Ok(()) };
         let answer = sole_extension(extensions).filter(|answer| answer.name == deflate::NAME);
         let (Some(answer), Some(settings)) = (answer, &self.config.deflate) else {
             return Err(HandshakeError::Extension);
         };
         let answer = deflate::Params::of_answer(answer.params()).map_err(HandshakeError::Deflate)?;
         let agreement = settings.confirm(&answer).map_err(HandshakeError::Deflate)?;
-        Ok(connection.with_deflate(agreement, settings))
+        connection.set_deflate(agreement, settings);
+        Ok(())
     }
 
     #[cfg(not(feature = "deflate"))]
     #[allow(clippy::unused_self, reason = "nothing is offered without the feature")]
-    fn extend(&self, connection: Connection, extensions: Option<&[u8]>) -> Result<Connection, HandshakeError> {
-        if extensions.is_some() { Err(HandshakeError::Extension) } else { Ok(connection) }
+    fn extend(&self, _connection: &mut Connection, extensions: Option<&[u8]>) -> Result<(), HandshakeError> {
+        if extensions.is_some() { Err(HandshakeError::Extension) } else { Ok(()) }
     }
 
     fn close(&mut self, phase: Phase) {

@@ -1,226 +1,12 @@
-//! The head of an HTTP/1.1 message (RFC 9112 §2 to §5): [`Scanner`] looks at each byte once, as it comes, and fails at
-//! the first that no head can have there; [`Head`] is what the complete one says.
-//!
-//! What is held is never more than the limit, and nothing is parsed twice, however the bytes are cut.
+//! What the head of an HTTP/1.1 message says (RFC 9112 §2 to §5): a [`StartLine`], and the fields of a [`Head`].
 
 use alloc::vec::Vec;
 use core::{fmt, mem::MaybeUninit};
 
 use super::error::{HandshakeError, Malformed};
-use crate::config::Config;
 
 /// The most field lines whose parsed form lies on the stack while a head is parsed.
-const ON_STACK: usize = 64;
-
-/// Finds the end of a head.
-#[derive(Debug)]
-pub(crate) struct Scanner {
-    /// What came of it before this call's input.
-    held: Vec<u8>,
-    /// How much that is, with the empty lines before it, which are not held.
-    seen: usize,
-    /// Bytes of the line that is open.
-    line: usize,
-    /// Field lines that have begun.
-    fields: usize,
-    place: Place,
-    kind: Kind,
-    max_head: usize,
-    max_line: usize,
-    max_fields: usize,
-}
-
-/// Which of the two heads it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Request,
-    Response,
-}
-
-/// Where the next byte stands.
-#[derive(Clone, Copy, Debug)]
-enum Place {
-    /// Before the start line; a server may ignore empty lines there (RFC 9112 §2.2).
-    Before,
-    /// After the CR of an empty line before the start line.
-    BeforeLf,
-    /// In a line, or right behind it.
-    Line,
-    /// After a line's CR.
-    LineLf,
-    /// At the first byte of a field line, or of the empty line that ends the head.
-    Fresh,
-    /// After the CR of that empty line.
-    EndLf,
-}
-
-/// A complete head, not parsed yet.
-#[derive(Debug)]
-pub(crate) struct Complete {
-    bytes: Vec<u8>,
-    fields: usize,
-}
-
-impl Scanner {
-    pub(crate) fn new(kind: Kind, config: &Config) -> Self {
-        Self {
-            held: Vec::new(),
-            seen: 0,
-            line: 0,
-            fields: 0,
-            place: Place::Before,
-            kind,
-            // Positions in a head are kept in 32 bits.
-            max_head: config.max_head_len.min(u32::MAX as usize),
-            max_line: config.max_line_len,
-            max_fields: config.max_headers,
-        }
-    }
-
-    /// Takes the head's bytes from the front of `input`; `None` when it is not complete yet.
-    pub(crate) fn receive(&mut self, input: &mut &mut [u8]) -> Result<Option<Complete>, HandshakeError> {
-        if input.is_empty() {
-            return Ok(None);
-        }
-        let room = self.max_head.saturating_sub(self.seen);
-        let window = &input[..input.len().min(room)];
-        let mut start = 0;
-        let mut at = 0;
-        while let Some(&byte) = window.get(at) {
-            match self.place {
-                Place::Before => {
-                    self.first_byte(byte)?;
-                    if byte == b'\r' {
-                        at += 1;
-                    } else {
-                        start = at;
-                    }
-                }
-                Place::BeforeLf => {
-                    expect_lf(byte)?;
-                    self.place = Place::Before;
-                    at += 1;
-                }
-                Place::Line => at += self.line(&window[at..])?,
-                Place::LineLf => {
-                    expect_lf(byte)?;
-                    self.place = Place::Fresh;
-                    at += 1;
-                }
-                Place::Fresh => {
-                    self.fresh_line(byte)?;
-                    at += usize::from(byte == b'\r');
-                }
-                Place::EndLf => {
-                    expect_lf(byte)?;
-                    let (head, rest) = core::mem::take(input).split_at_mut(at + 1);
-                    *input = rest;
-                    let mut bytes = core::mem::take(&mut self.held);
-                    bytes.reserve_exact(head.len() - start);
-                    bytes.extend_from_slice(&head[start..]);
-                    return Ok(Some(Complete { bytes, fields: self.fields }));
-                }
-            }
-        }
-        self.seen += window.len();
-        if self.seen >= self.max_head {
-            return Err(HandshakeError::HeadTooLong);
-        }
-        if !matches!(self.place, Place::Before | Place::BeforeLf) {
-            let unheld = &window[start..];
-            hold(&mut self.held, unheld, self.max_head);
-        }
-        *input = &mut [];
-        Ok(None)
-    }
-
-    fn first_byte(&mut self, byte: u8) -> Result<(), HandshakeError> {
-        let begins = match self.kind {
-            Kind::Request => is_token_byte(byte),
-            Kind::Response => byte == b'H',
-        };
-        self.place = match (self.kind, byte) {
-            _ if begins => Place::Line,
-            (Kind::Request, b'\r') => Place::BeforeLf,
-            (Kind::Request, b'\n') => return Err(Malformed::BareLf.into()),
-            _ => return Err(Malformed::FirstByte.into()),
-        };
-        Ok(())
-    }
-
-    /// Goes on in a line, as far as `window` and the line's limit reach; returns how far it came.
-    fn line(&mut self, window: &[u8]) -> Result<usize, HandshakeError> {
-        let run = &window[..window.len().min(self.max_line - self.line)];
-        let len = find_control(run).unwrap_or(run.len());
-        self.line += len;
-        match window.get(len) {
-            None => Ok(len),
-            Some(b'\r') if window.get(len + 1) == Some(&b'\n') => {
-                self.place = Place::Fresh;
-                Ok(len + 2)
-            }
-            Some(b'\r') => {
-                self.place = Place::LineLf;
-                Ok(len + 1)
-            }
-            Some(_) if len == run.len() && self.fields == 0 => Err(HandshakeError::StartLineTooLong),
-            Some(_) if len == run.len() => Err(HandshakeError::FieldTooLong),
-            Some(b'\n') => Err(Malformed::BareLf.into()),
-            Some(_) => Err(Malformed::ControlCharacter.into()),
-        }
-    }
-
-    fn fresh_line(&mut self, byte: u8) -> Result<(), HandshakeError> {
-        self.place = match byte {
-            b'\r' => Place::EndLf,
-            b' ' | b'\t' => return Err(Malformed::Folding.into()),
-            _ if self.fields == self.max_fields => return Err(HandshakeError::TooManyFields),
-            _ => {
-                self.fields += 1;
-                self.line = 0;
-                Place::Line
-            }
-        };
-        Ok(())
-    }
-}
-
-fn expect_lf(byte: u8) -> Result<(), HandshakeError> {
-    if byte == b'\n' { Ok(()) } else { Err(Malformed::BareCr.into()) }
-}
-
-/// Appends, with room for twice as much, but never for more than the limit.
-fn hold(held: &mut Vec<u8>, bytes: &[u8], limit: usize) {
-    let len = held.len() + bytes.len();
-    if held.capacity() < len {
-        let capacity = len.saturating_mul(2).max(1024).min(limit);
-        held.reserve_exact(capacity.max(len) - held.len());
-    }
-    held.extend_from_slice(bytes);
-}
-
-/// The position of the first control character other than the tab, eight bytes at a time.
-fn find_control(bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-    let (words, tail) = bytes.as_chunks::<8>();
-    for (i, word) in words.iter().enumerate() {
-        // The high bits of the bytes that are less than 0x20. A borrow may set more of them, above such a byte only.
-        let eight = u64::from_le_bytes(*word);
-        let mut found = eight.wrapping_sub(ONES * 0x20) & !eight & (ONES * 0x80);
-        while found != 0 {
-            let at = found.trailing_zeros() as usize / 8;
-            if is_control(word[at]) {
-                return Some(i * 8 + at);
-            }
-            found &= found - 1;
-        }
-    }
-    tail.iter().position(|&byte| is_control(byte)).map(|at| words.len() * 8 + at)
-}
-
-const fn is_control(byte: u8) -> bool {
-    byte < 0x20 && byte != b'\t'
-}
+pub(crate) const ON_STACK: usize = 64;
 
 /// What a token consists of (RFC 9110 §5.6.2).
 pub(crate) const fn is_token_byte(byte: u8) -> bool {
@@ -251,72 +37,120 @@ pub(crate) struct Span {
     len: u32,
 }
 
+impl Span {
+    pub(crate) fn begin(self) -> usize {
+        self.at as usize
+    }
+}
+
 /// A parsed head: its bytes, and where its fields lie in them.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Head {
     bytes: Vec<u8>,
-    fields: Vec<(Span, Span)>,
+    fields: Vec<Field>,
+}
+
+/// The first line of a head: what kind of head that is.
+pub(crate) trait StartLine: Sized {
+    /// Whether a recipient ignores empty lines before it, as a server may (RFC 9112 §2.2).
+    const AFTER_EMPTY_LINES: bool;
+
+    /// Whether it may begin with this byte.
+    fn begins_with(byte: u8) -> bool;
+
+    /// Parses the head at the front of `bytes`, which has at most so many fields; `None` when it is not complete.
+    ///
+    /// Lets pass two things that no head has: empty lines before it, and lines that end in LF alone.
+    fn parse(bytes: &[u8], max_fields: usize) -> Result<Option<Parsed<Self>>, HandshakeError>;
+}
+
+/// What the parser finds.
+pub(crate) struct Parsed<S> {
+    pub(crate) len: usize,
+    pub(crate) start: S,
+    pub(crate) fields: Vec<Field>,
+}
+
+/// Where a field's name and its value lie.
+pub(crate) type Field = (Span, Span);
+
+/// The request line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestLine {
+    pub(crate) method: Span,
+    pub(crate) target: Span,
 }
 
 /// The status line of a response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct StatusLine {
     pub(crate) minor_version: u8,
     pub(crate) status: u16,
     pub(crate) reason: Span,
 }
 
-impl Complete {
-    /// The head, its method and its target.
-    pub(crate) fn request(self) -> Result<(Head, Span, Span), HandshakeError> {
+impl StartLine for RequestLine {
+    const AFTER_EMPTY_LINES: bool = true;
+
+    fn begins_with(byte: u8) -> bool {
+        is_token_byte(byte)
+    }
+
+    fn parse(bytes: &[u8], max_fields: usize) -> Result<Option<Parsed<Self>>, HandshakeError> {
         let (mut stack, mut heap) = ([const { MaybeUninit::uninit() }; ON_STACK], Vec::new());
+        let slots = slots(max_fields, &mut stack, &mut heap);
         let mut request = httparse::Request::new(&mut []);
-        match request.parse_with_uninit_headers(&self.bytes, slots(self.fields, &mut stack, &mut heap)) {
-            Ok(httparse::Status::Complete(len)) if len == self.bytes.len() => {}
-            Ok(_) => return Err(Malformed::StartLine.into()),
-            Err(httparse::Error::Version) if names_a_version(&self.bytes) => return Err(HandshakeError::Version),
+        let len = match request.parse_with_uninit_headers(bytes, slots) {
+            Ok(httparse::Status::Complete(len)) => len,
+            Ok(httparse::Status::Partial) => return Ok(None),
+            Err(httparse::Error::Version) if names_a_version(bytes) => return Err(HandshakeError::Version),
             Err(error) => return Err(malformed(error).into()),
-        }
+        };
         if request.version != Some(1) {
             return Err(HandshakeError::Version);
         }
-        let method = span(&self.bytes, request.method.unwrap_or_default().as_bytes());
-        let target = span(&self.bytes, request.path.unwrap_or_default().as_bytes());
-        let fields = spans(&self.bytes, request.headers);
-        Ok((Head { bytes: self.bytes, fields }, method, target))
-    }
-
-    /// The head and its status line.
-    pub(crate) fn response(self) -> Result<(Head, StatusLine), HandshakeError> {
-        let (mut stack, mut heap) = ([const { MaybeUninit::uninit() }; ON_STACK], Vec::new());
-        let mut response = httparse::Response::new(&mut []);
-        let slots = slots(self.fields, &mut stack, &mut heap);
-        let parser = httparse::ParserConfig::default();
-        match parser.parse_response_with_uninit_headers(&mut response, &self.bytes, slots) {
-            Ok(httparse::Status::Complete(len)) if len == self.bytes.len() => {}
-            Ok(_) => return Err(Malformed::StartLine.into()),
-            Err(httparse::Error::Version) => return Err(HandshakeError::Version),
-            Err(error) => return Err(malformed(error).into()),
-        }
-        let (Some(minor_version), Some(status @ 100..=599)) = (response.version, response.code) else {
-            return Err(Malformed::StartLine.into());
-        };
-        let reason = span(&self.bytes, response.reason.unwrap_or_default().as_bytes());
-        let fields = spans(&self.bytes, response.headers);
-        Ok((Head { bytes: self.bytes, fields }, StatusLine { minor_version, status, reason }))
+        let method = span(bytes, request.method.unwrap_or_default().as_bytes());
+        let target = span(bytes, request.path.unwrap_or_default().as_bytes());
+        Ok(Some(Parsed { len, start: Self { method, target }, fields: spans(bytes, request.headers) }))
     }
 }
 
-/// Room for the parser, not initialised: on the stack, unless there are very many fields.
+impl StartLine for StatusLine {
+    const AFTER_EMPTY_LINES: bool = false;
+
+    fn begins_with(byte: u8) -> bool {
+        byte == b'H'
+    }
+
+    fn parse(bytes: &[u8], max_fields: usize) -> Result<Option<Parsed<Self>>, HandshakeError> {
+        let (mut stack, mut heap) = ([const { MaybeUninit::uninit() }; ON_STACK], Vec::new());
+        let slots = slots(max_fields, &mut stack, &mut heap);
+        let mut response = httparse::Response::new(&mut []);
+        let parser = httparse::ParserConfig::default();
+        let len = match parser.parse_response_with_uninit_headers(&mut response, bytes, slots) {
+            Ok(httparse::Status::Complete(len)) => len,
+            Ok(httparse::Status::Partial) => return Ok(None),
+            Err(httparse::Error::Version) => return Err(HandshakeError::Version),
+            Err(error) => return Err(malformed(error).into()),
+        };
+        let (Some(minor_version), Some(status @ 100..=599)) = (response.version, response.code) else {
+            return Err(Malformed::StartLine.into());
+        };
+        let reason = span(bytes, response.reason.unwrap_or_default().as_bytes());
+        Ok(Some(Parsed { len, start: Self { minor_version, status, reason }, fields: spans(bytes, response.headers) }))
+    }
+}
+
+/// Room for the parser, not initialised: on the stack, unless there may be very many fields.
 fn slots<'s, 'b>(
-    fields: usize,
+    max_fields: usize,
     stack: &'s mut [MaybeUninit<httparse::Header<'b>>; ON_STACK],
     heap: &'s mut Vec<MaybeUninit<httparse::Header<'b>>>,
 ) -> &'s mut [MaybeUninit<httparse::Header<'b>>] {
-    if fields <= ON_STACK {
-        return stack;
+    if max_fields <= ON_STACK {
+        return &mut stack[..max_fields];
     }
-    heap.resize_with(fields, MaybeUninit::uninit);
+    heap.resize_with(max_fields, MaybeUninit::uninit);
     heap
 }
 
@@ -341,11 +175,15 @@ fn span(whole: &[u8], part: &[u8]) -> Span {
     if part.is_empty() { Span::default() } else { Span { at: at as u32, len: part.len() as u32 } }
 }
 
-fn spans(whole: &[u8], fields: &[httparse::Header<'_>]) -> Vec<(Span, Span)> {
+fn spans(whole: &[u8], fields: &[httparse::Header<'_>]) -> Vec<Field> {
     fields.iter().map(|field| (span(whole, field.name.as_bytes()), span(whole, field.value))).collect()
 }
 
 impl Head {
+    pub(crate) fn new(bytes: Vec<u8>, fields: Vec<Field>) -> Self {
+        Self { bytes, fields }
+    }
+
     /// A head that somebody else parsed: some parts of the start line, and the fields.
     pub(crate) fn from_parts<'a, const N: usize>(
         parts: [&str; N],
@@ -392,7 +230,7 @@ impl Head {
 
     /// Where the first value of this name lies.
     pub(crate) fn first(&self, name: &str) -> Option<Span> {
-        let is_it = |field: &&(Span, Span)| self.bytes(field.0).eq_ignore_ascii_case(name.as_bytes());
+        let is_it = |field: &&Field| self.bytes(field.0).eq_ignore_ascii_case(name.as_bytes());
         self.fields.iter().find(is_it).map(|field| field.1)
     }
 }
@@ -422,7 +260,7 @@ impl fmt::Debug for Head {
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
     head: &'a Head,
-    spans: core::slice::Iter<'a, (Span, Span)>,
+    spans: core::slice::Iter<'a, Field>,
 }
 
 impl<'a> Iterator for Fields<'a> {
@@ -438,44 +276,3 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 impl ExactSizeIterator for Fields<'_> {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn control_characters_are_found_where_they_are() {
-        for len in 0..80 {
-            for at in 0..len {
-                for byte in 0..=255 {
-                    let mut bytes = alloc::vec![b'x'; len];
-                    bytes[at] = byte;
-                    let expected = (byte < 0x20 && byte != b'\t').then_some(at);
-                    assert_eq!(find_control(&bytes), expected, "{byte} at {at} of {len}");
-                }
-            }
-        }
-        for tabs in 0..100 {
-            assert_eq!(find_control(&alloc::vec![b'\t'; tabs]), None);
-            assert_eq!(find_control(&[&alloc::vec![b'\t'; tabs][..], b"\x01x"].concat()), Some(tabs));
-        }
-    }
-
-    #[test]
-    fn r29_an_unfinished_head_never_holds_room_for_more_than_its_limit() {
-        let config = Config::default().max_head_len(3000);
-        let mut scanner = Scanner::new(Kind::Request, &config);
-        let mut fed = 0;
-        loop {
-            let mut bytes = *b"GET-GET-";
-            fed += bytes.len();
-            let result = scanner.receive(&mut &mut bytes[..]);
-            assert!(scanner.held.capacity() <= 3000);
-            if fed >= 3000 {
-                assert_eq!(result.err(), Some(HandshakeError::HeadTooLong));
-                break;
-            }
-            assert!(matches!(result, Ok(None)));
-        }
-    }
-}

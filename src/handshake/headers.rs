@@ -35,7 +35,7 @@ fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
 /// Whether a list of tokens has this one, whatever its case. With `versions`, an element may be `name/version`, as in
 /// Upgrade (RFC 9110 §7.8).
 pub(crate) fn has_token(value: &[u8], wanted: &str, versions: bool) -> Result<bool, Invalid> {
-    if value.eq_ignore_ascii_case(wanted.as_bytes()) {
+    if value == wanted.as_bytes() || value.eq_ignore_ascii_case(wanted.as_bytes()) {
         return Ok(true);
     }
     let mut found = false;

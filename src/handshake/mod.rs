@@ -1,9 +1,9 @@
 //! The opening handshake (RFC 6455 §4), both roles, as typestates that end by yielding a [`Connection`].
 //!
 //! [`server`] reads a request and answers it, [`client`] writes one and reads the answer. Both read a head byte by byte
-//! or all at once, look at each byte once, and leave what follows it in the caller's buffer: the first frames may be
-//! there already. What decides is written over a list of header fields, so that requests that an HTTP library parsed
-//! take the same code: [`server::Request::from_parts`], [`client::Handshake::receive_parts`].
+//! or all at once, and leave what follows it in the caller's buffer: the first frames may be there already. What decides
+//! is written over a list of header fields, so that requests that an HTTP library parsed take the same code:
+//! [`server::Request::from_parts`], [`client::Handshake::receive_parts`].
 //!
 //! [`Connection`]: crate::Connection
 
@@ -20,6 +20,7 @@ mod head;
 mod headers;
 mod negotiate;
 mod request;
+mod scan;
 pub mod server;
 mod uri;
 mod write;

@@ -71,6 +71,12 @@ impl Lists {
     }
 }
 
+/// Whether two names of fields are the same: most peers write them as the RFC does, which is found out faster.
+#[inline]
+fn same_name(name: &[u8], known: &[u8]) -> bool {
+    name == known || name.eq_ignore_ascii_case(known)
+}
+
 /// What the fields of a request say about a WebSocket, collected in one pass.
 #[derive(Debug, Default)]
 pub(crate) struct RequestFields<'a> {
@@ -91,18 +97,18 @@ impl<'a> RequestFields<'a> {
         let mut all = Self::default();
         for (name, value) in fields {
             // Most names are told apart by their length alone.
-            let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+            let is = |known: &[u8]| same_name(name, known);
             match name.len() {
-                4 if is(b"host") => all.host.add(value),
-                6 if is(b"origin") => all.origin.add(value),
-                7 if is(b"upgrade") => all.upgrade.add(has_token(value, "websocket", true)),
-                10 if is(b"connection") => all.connection.add(has_token(value, "upgrade", false)),
-                14 if is(b"content-length") => all.content_length.add(value),
-                17 if is(b"sec-websocket-key") => all.key.add(value),
-                17 if is(b"transfer-encoding") => all.transfer_encoding = true,
-                21 if is(b"sec-websocket-version") => all.version.add(value),
-                22 if is(b"sec-websocket-protocol") => all.has_subprotocols = true,
-                24 if is(b"sec-websocket-extensions") => all.extensions.add(check_extensions(value)),
+                4 if is(b"Host") => all.host.add(value),
+                6 if is(b"Origin") => all.origin.add(value),
+                7 if is(b"Upgrade") => all.upgrade.add(has_token(value, "websocket", true)),
+                10 if is(b"Connection") => all.connection.add(has_token(value, "Upgrade", false)),
+                14 if is(b"Content-Length") => all.content_length.add(value),
+                17 if is(b"Sec-WebSocket-Key") => all.key.add(value),
+                17 if is(b"Transfer-Encoding") => all.transfer_encoding = true,
+                21 if is(b"Sec-WebSocket-Version") => all.version.add(value),
+                22 if is(b"Sec-WebSocket-Protocol") => all.has_subprotocols = true,
+                24 if is(b"Sec-WebSocket-Extensions") => all.extensions.add(check_extensions(value)),
                 _ => {}
             }
         }
@@ -124,7 +130,7 @@ impl<'a> RequestFields<'a> {
     pub(crate) fn verdict(
         &self,
         method: &[u8],
-        target: &str,
+        target: &[u8],
         subprotocols: impl Iterator<Item = &'a [u8]> + Clone,
         policy: &OriginPolicy,
     ) -> Result<[u8; 24], UpgradeError> {
@@ -174,15 +180,20 @@ impl<'a> RequestFields<'a> {
 
     /// Whom the request is for, and by which scheme if it says so: an absolute target goes before Host, which must be
     /// there all the same, and once (RFC 9112 §3.2).
-    fn authority<'t>(&self, target: &'t str) -> Result<(Option<&'t str>, Authority<'t>), UpgradeError>
+    fn authority<'t>(&self, target: &'t [u8]) -> Result<(Option<&'t str>, Authority<'t>), UpgradeError>
     where
         'a: 't,
     {
-        if target.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'#') {
+        // Counted rather than searched: a loop without a way out takes many bytes at a time.
+        if target.iter().filter(|byte| !byte.is_ascii_graphic() || **byte == b'#').count() > 0 {
             return Err(UpgradeError::Target);
         }
-        let absolute =
-            if target.starts_with('/') { None } else { Some(absolute_target(target).ok_or(UpgradeError::Target)?) };
+        let absolute = if target.starts_with(b"/") {
+            None
+        } else {
+            let target = core::str::from_utf8(target).ok();
+            Some(target.and_then(absolute_target).ok_or(UpgradeError::Target)?)
+        };
         let host = self.host.one().and_then(authority).ok_or(UpgradeError::Host)?;
         Ok(absolute.map_or((None, host), |(scheme, authority)| (Some(scheme), authority)))
     }
@@ -215,21 +226,20 @@ pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
 
 /// §10.2: whether a page of this origin may connect.
 fn is_allowed(policy: &OriginPolicy, origin: Once<'_>, scheme: Option<&str>, authority: Authority<'_>) -> bool {
-    let origin = match origin {
+    let value = match origin {
         Once::Absent => return policy.allows_absent,
         Once::Repeated => return false,
-        Once::One(value) => core::str::from_utf8(value).unwrap_or_default(),
+        Once::One(value) => value,
     };
+    // As browsers write it when neither names a port; the rest is for the other cases.
+    let is_own = |page: &[u8]| scheme.is_none() && value.strip_prefix(page) == Some(authority.text.as_bytes());
+    if matches!(policy.rule, OriginRule::Same) && (is_own(b"https://") || is_own(b"http://")) {
+        return true;
+    }
+    let origin = core::str::from_utf8(value).unwrap_or_default();
     match &policy.rule {
         OriginRule::Any => true,
         OriginRule::Predicate(allows) => allows(origin),
-        // As browsers write it when neither names a port; the rest is for the other cases.
-        OriginRule::Same
-            if scheme.is_none()
-                && ["https://", "http://"].iter().any(|scheme| origin.strip_prefix(scheme) == Some(authority.text)) =>
-        {
-            true
-        }
         OriginRule::Same => Origin::parse(origin).is_some_and(|origin| {
             // A request says its scheme only in an absolute target; else the page's scheme tells the default port.
             let own = scheme.map(|own| if default_port(own) == Some(443) { "https" } else { "http" });
@@ -273,13 +283,13 @@ pub(crate) fn check_response<'a, 'o>(
 ) -> Result<Chosen<'a>, HandshakeError> {
     let mut all = ResponseFields::default();
     for (name, value) in fields {
-        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        let is = |known: &[u8]| same_name(name, known);
         match name.len() {
-            7 if is(b"upgrade") => all.upgrade.add(value),
-            10 if is(b"connection") => all.connection.add(has_token(value, "upgrade", false)),
-            20 if is(b"sec-websocket-accept") => all.accept.add(value),
-            22 if is(b"sec-websocket-protocol") => all.subprotocol.add(value),
-            24 if is(b"sec-websocket-extensions") => all.extensions.add(value),
+            7 if is(b"Upgrade") => all.upgrade.add(value),
+            10 if is(b"Connection") => all.connection.add(has_token(value, "Upgrade", false)),
+            20 if is(b"Sec-WebSocket-Accept") => all.accept.add(value),
+            22 if is(b"Sec-WebSocket-Protocol") => all.subprotocol.add(value),
+            24 if is(b"Sec-WebSocket-Extensions") => all.extensions.add(value),
             _ => {}
         }
     }

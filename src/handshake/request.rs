@@ -13,7 +13,7 @@ use bytes::BytesMut;
 use super::{
     accept,
     error::{HandshakeError, Malformed, Refused, UpgradeError},
-    head::{Complete, Fields, Head, Span},
+    head::{Fields, Head, RequestLine, Span},
     headers::{Extensions, Subprotocols, token},
     negotiate::{RequestFields, authority},
     uri::absolute_target,
@@ -73,12 +73,11 @@ impl Request {
         for field in head.fields() {
             write::check_fields(&[field], &[])?;
         }
-        Ok(Self::new(head, method, target, config))
+        Ok(Self::new(head, RequestLine { method, target }, config.clone()))
     }
 
-    pub(super) fn parse(head: Complete, config: &Config) -> Result<Self, HandshakeError> {
-        let (head, method, target) = head.request()?;
-        let request = Self::new(head, method, target, config);
+    pub(super) fn read((head, line): (Head, RequestLine), config: Config) -> Result<Self, HandshakeError> {
+        let request = Self::new(head, line, config);
         if request.transfer_encoding {
             return Err(HandshakeError::TransferEncoding);
         }
@@ -88,12 +87,14 @@ impl Request {
         Ok(request)
     }
 
-    fn new(head: Head, method: Span, target: Span, config: &Config) -> Self {
+    #[inline]
+    fn new(head: Head, line: RequestLine, config: Config) -> Self {
+        let RequestLine { method, target } = line;
         let fields = RequestFields::collect(head.raw_fields());
         let subprotocols = head.all("sec-websocket-protocol");
-        let verdict = fields.verdict(head.bytes(method), head.str(target), subprotocols, &config.origin);
+        let verdict = fields.verdict(head.bytes(method), head.bytes(target), subprotocols, &config.origin);
         let (content_length, transfer_encoding) = (fields.content_length().ok(), fields.transfer_encoding);
-        let (config, answered) = (config.clone(), AtomicBool::new(false));
+        let answered = AtomicBool::new(false);
         Self { head, method, target, config, verdict, content_length, transfer_encoding, answered }
     }
 
@@ -103,7 +104,7 @@ impl Request {
     /// [`Refused::Request`] if it is none: the answer that says so is in `out`, and [`Handshake::refuse`](super::server::Handshake::refuse) is next.
     /// [`Refused::Response`] if the response is not valid, or the request was answered before: nothing was written.
     pub fn accept(&self, response: &Response<'_>, out: &mut BytesMut) -> Result<Connection, Refused> {
-        let (connection, accepted) = match self.accept_parts(response) {
+        let key = match self.check(response) {
             Err(Refused::Request(error)) => {
                 let head_only = self.method() == "HEAD";
                 write::refusal(out, error.status(), error.fields(), error.reason(), head_only);
@@ -111,16 +112,18 @@ impl Request {
             }
             other => other?,
         };
+        let mut connection = Connection::server(&self.config);
+        let extensions = self.extend(&mut connection);
         out.reserve(256);
         out.extend_from_slice(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
         );
-        out.extend_from_slice(&accepted.accept);
+        out.extend_from_slice(&accept(&key));
         out.extend_from_slice(b"\r\n");
-        if let Some(subprotocol) = accepted.subprotocol {
+        if let Some(subprotocol) = response.subprotocol {
             write::field(out, "Sec-WebSocket-Protocol", subprotocol.as_bytes());
         }
-        if let Some(extensions) = &accepted.extensions {
+        if let Some(extensions) = extensions {
             write::field(out, "Sec-WebSocket-Extensions", extensions.as_bytes());
         }
         for (name, value) in response.fields {
@@ -134,6 +137,14 @@ impl Request {
     ///
     /// [`Refused::Request`] is answered by its [`status`](UpgradeError::status) and [`fields`](UpgradeError::fields).
     pub fn accept_parts<'a>(&self, response: &Response<'a>) -> Result<(Connection, Accepted<'a>), Refused> {
+        let key = self.check(response)?;
+        let mut connection = Connection::server(&self.config);
+        let extensions = self.extend(&mut connection);
+        Ok((connection, Accepted { accept: accept(&key), subprotocol: response.subprotocol, extensions }))
+    }
+
+    /// Whether it may be answered by a 101 like this; then that is its one answer, which this key goes into.
+    fn check(&self, response: &Response<'_>) -> Result<[u8; 24], Refused> {
         if self.answered.load(Ordering::Relaxed) {
             return Err(SendError::Answered.into());
         }
@@ -145,25 +156,22 @@ impl Request {
             write::check_fields(response.fields, &MANAGED_IN_101)?;
         }
         self.claim()?;
-        let key = self.verdict.map_err(Refused::Request)?;
-        let (connection, extensions) = self.extend(Connection::server(&self.config));
-        Ok((connection, Accepted { accept: accept(&key), subprotocol: response.subprotocol, extensions }))
+        self.verdict.map_err(Refused::Request)
     }
 
     /// Agrees on the first extension of those offered that this side speaks too (§9.1); the list that says so.
     #[cfg(feature = "deflate")]
-    fn extend(&self, connection: Connection) -> (Connection, Option<String>) {
-        let Some(settings) = &self.config.deflate else { return (connection, None) };
-        match self.deflate_offers().find_map(Result::ok) {
-            Some((answer, agreement)) => (connection.with_deflate(agreement, settings), Some(answer.to_string())),
-            None => (connection, None),
-        }
+    fn extend(&self, connection: &mut Connection) -> Option<String> {
+        let settings = self.config.deflate.as_ref()?;
+        let (answer, agreement) = self.deflate_offers().find_map(Result::ok)?;
+        connection.set_deflate(agreement, settings);
+        Some(answer.to_string())
     }
 
     #[cfg(not(feature = "deflate"))]
     #[allow(clippy::unused_self, reason = "no extension is spoken without the feature")]
-    fn extend(&self, connection: Connection) -> (Connection, Option<String>) {
-        (connection, None)
+    fn extend(&self, _connection: &mut Connection) -> Option<String> {
+        None
     }
 
     /// What each offer of permessage-deflate comes to (RFC 7692 §5.1): this server's answer and what is agreed with it,

@@ -1,15 +1,12 @@
 //! The server's half of the opening handshake (RFC 6455 §4.2): [`Handshake`] reads a [`Request`], which is answered
 //! whenever the application knows how.
 
+use core::time::Duration;
+
 use bytes::BytesMut;
 
 pub use super::request::{Accepted, Request, Response};
-use super::{
-    deadline::Deadline,
-    error::HandshakeError,
-    head::{Kind, Scanner},
-    write,
-};
+use super::{deadline::Deadline, error::HandshakeError, head::RequestLine, scan::Scanner, write};
 use crate::{config::Config, connection::Transport, timer::Timestamp};
 
 /// How much a client may send on after its request was refused, before the wait for its end is over.
@@ -35,15 +32,17 @@ const MAX_DISCARDED: usize = 1 << 20;
 /// ```
 #[derive(Debug)]
 pub struct Handshake {
-    config: Config,
+    /// Until the request takes it along.
+    config: Option<Config>,
     phase: Phase,
+    close_timeout: Option<Duration>,
     deadline: Deadline,
 }
 
 #[derive(Debug)]
 enum Phase {
     /// The request is on its way.
-    Reading(Scanner),
+    Reading(Scanner<RequestLine>),
     /// It was handed out.
     Answering {
         eof: bool,
@@ -61,8 +60,9 @@ impl Handshake {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         Self {
-            config: config.clone(),
-            phase: Phase::Reading(Scanner::new(Kind::Request, config)),
+            config: Some(config.clone()),
+            phase: Phase::Reading(Scanner::new(config)),
+            close_timeout: config.close_timeout,
             deadline: Deadline::after(config.handshake_timeout),
         }
     }
@@ -78,21 +78,18 @@ impl Handshake {
             self.discard(input);
             return Ok(None);
         };
-        match scanner.receive(input).and_then(|head| head.map(|head| Request::parse(head, &self.config)).transpose()) {
-            Ok(None) => Ok(None),
-            Ok(Some(request)) => {
-                self.phase = Phase::Answering { eof: false };
-                Ok(Some(request))
+        let Some(head) = scanner.receive(input).transpose() else { return Ok(None) };
+        self.phase = Phase::Answering { eof: false };
+        let Some(config) = self.config.take() else { return Ok(None) };
+        let request = head.and_then(|head| Request::read(head, config));
+        if let Err(error) = &request {
+            if let Some(status) = error.status() {
+                write::refusal(out, status, &[], error.reason(), false);
             }
-            Err(error) => {
-                if let Some(status) = error.status() {
-                    write::refusal(out, status, &[], error.reason(), false);
-                }
-                self.refuse();
-                self.discard(input);
-                Err(error)
-            }
+            self.refuse();
+            self.discard(input);
         }
+        request.map(Some)
     }
 
     /// The client has shut down its half, or the transport ended. An error while the request is not complete.
@@ -116,7 +113,7 @@ impl Handshake {
         match self.phase {
             Phase::Reading(_) | Phase::Answering { eof: false } => {
                 self.phase = Phase::Refused { discarded: 0 };
-                self.deadline = Deadline::after(self.config.close_timeout);
+                self.deadline = Deadline::after(self.close_timeout);
             }
             Phase::Answering { eof: true } => self.close(Phase::Closed),
             Phase::Refused { .. } | Phase::Closed | Phase::Aborted => {}
