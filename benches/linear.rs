@@ -1,9 +1,9 @@
-//! Twice the bytes take at most twice the time, in whatever pieces they come. Time is measured here, so these tests run
-//! only when asked for, alone and in release: `cargo test --release --test linear -- --ignored --nocapture`.
-//!
-//! What can be counted instead, bytes that are copied, `memory.rs` counts in every run.
+//! How much longer twice the bytes take, for whatever could be slow and in whatever pieces they come: around 2, or it is
+//! not linear. `cargo bench --bench linear` prints the median of the ratios from 4 KiB to 4 MiB, a line a corpus, and
+//! last the worst. Where a message outgrows a cache it is a little more than 2.
 #![allow(clippy::cast_precision_loss, reason = "ratios of times")]
 
+#[path = "../tests/support/mod.rs"]
 mod support;
 
 use std::time::Instant;
@@ -62,9 +62,11 @@ fn seconds(role: Role, config: &Config, wire: &[u8], size: usize) -> f64 {
     (0..runs).map(|_| run()).fold(f64::INFINITY, f64::min)
 }
 
-#[test]
-#[ignore = "measures time: run it alone, in release"]
-fn i4_twice_the_bytes_take_at_most_twice_the_time() {
+fn main() {
+    // `cargo test --benches` passes another argument: nothing is measured in a debug build.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
     let config = Config::default().max_message_len(Limit::Unlimited).max_fragments(Limit::Unlimited);
     let mut found = Vec::new();
     for ((name, corpus), role) in CORPORA.into_iter().flat_map(|corpus| ROLES.map(|role| (corpus, role))) {
@@ -84,7 +86,7 @@ fn i4_twice_the_bytes_take_at_most_twice_the_time() {
             }
         }
     }
-    for (median, label) in found {
-        assert!(median <= 2.3, "{median:.2}: {label}");
+    if let Some((median, label)) = found.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)) {
+        println!("the worst is {median:.2}: {label}");
     }
 }
