@@ -180,7 +180,7 @@ impl Timers {
         }
     }
 
-    /// The closing handshake begins, or its last part does: from the next date on, `close_timeout` runs.
+    /// The closing handshake begins: from the next date on `close_timeout` runs, for all of it and for the peer's end.
     pub(crate) fn closing(&mut self) {
         if self.phase == Phase::Open {
             self.phase = Phase::Closing;

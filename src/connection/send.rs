@@ -151,8 +151,9 @@ impl Connection {
         self.send_control(Opcode::Ping, payload, out)
     }
 
-    /// Sends a Pong that nobody asked for, of at most 125 bytes (§5.5.3), or the answer to an [`Event::Ping`](crate::Event::Ping) when
-    /// [`auto_pong`](crate::Config::auto_pong) is off. It never takes the place of an automatic answer.
+    /// Sends a Pong that nobody asked for, of at most 125 bytes (§5.5.3), or the answer to an
+    /// [`Event::Ping`](crate::Event::Ping) when [`auto_pong`](crate::Config::auto_pong) is off. It never takes the place of
+    /// an automatic answer.
     ///
     /// # Errors
     ///
