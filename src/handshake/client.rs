@@ -12,12 +12,13 @@ use chacha20::{
     rand_core::{Rng, SeedableRng},
 };
 
+pub use super::response::Response;
 use super::{
     base64,
     body::Body,
     deadline::Deadline,
     error::HandshakeError,
-    head::{Fields, Head, Span, StatusLine},
+    head::{Head, Span, StatusLine},
     headers::check_subprotocols,
     negotiate::check_response,
     scan::Scanner,
@@ -411,75 +412,5 @@ impl Handshake {
 impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handshake").field("key", &self.key()).field("phase", &self.phase).finish_non_exhaustive()
-    }
-}
-
-/// A server's answer. It owns its head, and its body if it is no 101.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Response {
-    head: Head,
-    status: u16,
-    reason: Span,
-    subprotocol: Option<Span>,
-    body: Vec<u8>,
-    whole: bool,
-}
-
-impl Response {
-    /// The status: 101 beside a connection.
-    #[must_use]
-    pub fn status(&self) -> u16 {
-        self.status
-    }
-
-    /// The reason phrase; empty when there is none, or none in ASCII.
-    #[must_use]
-    pub fn reason(&self) -> &str {
-        self.head.str(self.reason)
-    }
-
-    /// The subprotocol that the server chose of those offered, if it chose one.
-    #[must_use]
-    pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.map(|span| self.head.str(span))
-    }
-
-    /// All header fields, in order.
-    #[must_use]
-    pub fn headers(&self) -> Fields<'_> {
-        self.head.fields()
-    }
-
-    /// The value of the first header field of this name, whatever its case.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.head.first(name).map(|span| self.head.bytes(span))
-    }
-
-    /// The body, without its transfer coding; as much of it as came in time and within the limit.
-    #[must_use]
-    pub fn body(&self) -> &[u8] {
-        &self.body
-    }
-
-    /// Whether [`body`](Self::body) is all of it.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.whole
-    }
-
-    fn rejected(mut self: Box<Self>, body: Body) -> HandshakeError {
-        (self.body, self.whole) = body.finish();
-        HandshakeError::Rejected(self)
-    }
-}
-
-impl fmt::Debug for Response {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Response")
-            .field("status", &self.status)
-            .field("headers", &self.head)
-            .field("body", &String::from_utf8_lossy(&self.body))
-            .finish_non_exhaustive()
     }
 }

@@ -4,7 +4,7 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use super::client::Response;
+use super::response::Response;
 use crate::error::SendError;
 
 /// Why an opening handshake failed. Terminal; a server's answer that tells the client, if any, is in `out`.

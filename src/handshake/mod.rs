@@ -20,6 +20,7 @@ mod head;
 mod headers;
 mod negotiate;
 mod request;
+mod response;
 mod scan;
 pub mod server;
 mod uri;

@@ -1,0 +1,80 @@
+//! A server's answer to an opening handshake (RFC 6455 §4.1), apart from the machine that read it.
+
+use alloc::{boxed::Box, string::String, vec::Vec};
+use core::fmt;
+
+use super::{
+    body::Body,
+    error::HandshakeError,
+    head::{Fields, Head, Span},
+};
+
+/// A server's answer. It owns its head, and its body if it is no 101.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Response {
+    pub(super) head: Head,
+    pub(super) status: u16,
+    pub(super) reason: Span,
+    pub(super) subprotocol: Option<Span>,
+    pub(super) body: Vec<u8>,
+    pub(super) whole: bool,
+}
+
+impl Response {
+    /// The status: 101 beside a connection.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The reason phrase; empty when there is none, or none in ASCII.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        self.head.str(self.reason)
+    }
+
+    /// The subprotocol that the server chose of those offered, if it chose one.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.map(|span| self.head.str(span))
+    }
+
+    /// All header fields, in order.
+    #[must_use]
+    pub fn headers(&self) -> Fields<'_> {
+        self.head.fields()
+    }
+
+    /// The value of the first header field of this name, whatever its case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.head.first(name).map(|span| self.head.bytes(span))
+    }
+
+    /// The body, without its transfer coding; as much of it as came in time and within the limit.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Whether [`body`](Self::body) is all of it.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    pub(super) fn rejected(mut self: Box<Self>, body: Body) -> HandshakeError {
+        (self.body, self.whole) = body.finish();
+        HandshakeError::Rejected(self)
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("headers", &self.head)
+            .field("body", &String::from_utf8_lossy(&self.body))
+            .finish_non_exhaustive()
+    }
+}
