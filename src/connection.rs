@@ -189,7 +189,8 @@ impl Connection {
     /// # Errors
     ///
     /// [`Error::KeepaliveTimeout`], [`Error::IdleTimeout`] or [`Error::CloseTimeout`], once;
-    /// [`Connection::transport`] is [`Transport::Abort`] then.
+    /// [`Connection::transport`] is [`Transport::Abort`] then. So it is, without an error, when both sides have closed and
+    /// the peer's end of the transport does not come in time.
     pub fn handle_timeout(&mut self, now: Timestamp, out: &mut BytesMut) -> Result<(), Error> {
         self.write_owed_pong(out);
         let verdict = match self.timers.handle(now) {

@@ -204,7 +204,8 @@ impl Assembly {
 
     /// A message that lies whole in one piece, if this piece is one: it is lent, not stored.
     pub(crate) fn lend<'b>(&mut self, piece: &'b [u8]) -> Option<Result<Event<'b>, Error>> {
-        if self.cut.missing() > 0 || !matches!(self.store, Store::Nothing) {
+        // Whoever stored anything, a cut character too, has a store.
+        if !matches!(self.store, Store::Nothing) {
             return None;
         }
         let event = match self.open_kind() {
