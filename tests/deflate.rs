@@ -296,6 +296,35 @@ fn r110_a_block_that_the_tail_completes_is_complete_at_any_length() {
 }
 
 #[test]
+fn r111_what_fills_a_buffer_comes_as_soon_as_its_bytes() {
+    // Literals and matches of them, so that a match is cut by the end of a buffer whose bits have all come.
+    for literals in 1..260_usize {
+        let mut bits = Bits::default();
+        bits.put(0b010, 3);
+        (0..literals).for_each(|_| drop(bits.put_literal(usize::from(b'x'))));
+        (0..40).for_each(|_| drop(bits.put_match(258, 1)));
+        let payload = bits.put_literal(256).put(0, 3).bytes.clone();
+        // Where the 8192nd byte comes: its frame ends there, or nearby.
+        let full = literals + (8192 - literals).div_ceil(258) * 13 / 8;
+        for cut in full - 2..full + 3 {
+            let (head, tail) = payload.split_at(cut);
+            let bytes =
+                [frame(Role::Client, 0x42, head), frame(Role::Client, 0x89, b""), frame(Role::Client, 0x80, tail)];
+            for size in [usize::MAX, 5, 1] {
+                let trace = feed(&mut receiver(Role::Client, &config(Delivery::Chunks)), &bytes.concat(), &[size]);
+                let [Item::Part(_, before), Item::Ping(_), Item::Part(_, after), Item::Fin(_)] = &trace.items[..]
+                else {
+                    panic!("{literals} literals, cut at {cut}: {:?}", trace.error);
+                };
+                let expected = Inflater::default().message(head).data.len();
+                assert_eq!(before.len(), expected, "{literals} literals, cut at {cut}, in pieces of {size}");
+                assert_eq!(after.len(), literals + 40 * 258 - expected);
+            }
+        }
+    }
+}
+
+#[test]
 fn r111_text_is_validated_after_inflation() {
     // The compressed bytes are no UTF-8, the data is.
     assert!(String::from_utf8(HELLO.to_vec()).is_err());

@@ -143,6 +143,8 @@ pub(crate) struct Inflater {
     buffer: Vec<u8>,
     /// The stream has seen nothing of this message, or nothing since a final block: an empty rest is complete.
     fresh: bool,
+    /// The last step filled its room, so that the stream may hold more back.
+    full: bool,
     /// What the message has inflated to, so far.
     inflated: u64,
 }
@@ -171,7 +173,13 @@ pub(crate) enum Stop {
 
 impl Inflater {
     fn new() -> Self {
-        Self { stream: zlib_rs::Inflate::new(false, 15), buffer: vec![0; MIN_BUFFER], fresh: true, inflated: 0 }
+        Self {
+            stream: zlib_rs::Inflate::new(false, 15),
+            buffer: vec![0; MIN_BUFFER],
+            fresh: true,
+            full: false,
+            inflated: 0,
+        }
     }
 
     /// What the message has inflated to, so far.
@@ -193,10 +201,11 @@ impl Inflater {
             if made == end {
                 break Stop::Full;
             }
-            if used < input.len() {
+            if used < input.len() || self.full {
                 let (took, gave, status) = self.step(&input[used..], made..end, InflateFlush::NoFlush);
                 used += took;
                 made += gave;
+                self.full = made == end;
                 self.fresh &= took == 0;
                 match status {
                     Some(Status::StreamEnd) => {
@@ -205,6 +214,8 @@ impl Inflater {
                         self.fresh = true;
                     }
                     Some(_) if took + gave > 0 => {}
+                    // Nothing was held back.
+                    Some(Status::BufError) if used == input.len() => {}
                     _ => break Stop::Broken,
                 }
             } else if !last {
