@@ -2,17 +2,19 @@
 //!
 //! Nothing of the protocol is decided here: an adapter writes what is in `out`, does what
 //! [`transport`](crate::Connection::transport) says, and keeps the deadlines. [`blocking`] is the one to read first;
-//! `poll` is the loop of all asynchronous ones, and `tokio` and `futures` lend it their sockets and timers.
+//! `poll` is the loop of all asynchronous ones, and `tokio`, `futures` and `compio` lend it their sockets and timers.
 
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub mod blocking;
+#[cfg(feature = "compio")]
+pub mod compio;
 #[cfg(all(feature = "std", feature = "handshake"))]
 mod error;
 #[cfg(feature = "futures-io")]
 pub mod futures;
 #[cfg(all(feature = "std", feature = "handshake"))]
 mod machine;
-#[cfg(any(feature = "tokio", feature = "futures-io"))]
+#[cfg(any(feature = "tokio", feature = "futures-io", feature = "compio"))]
 pub mod poll;
 #[cfg(feature = "tokio")]
 pub mod tokio;

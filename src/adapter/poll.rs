@@ -1,7 +1,7 @@
 //! What all asynchronous adapters are: a [`WebSocket`] over anything that polls, an [`Io`].
 //!
-//! `adapter::tokio` and `adapter::futures` make an `Io` of the sockets and the timers of their runtimes, and give the
-//! types here shorter names. For a runtime of another kind, implement [`Io`]; it is all that is needed.
+//! `adapter::tokio`, `adapter::futures` and `adapter::compio` make an `Io` of the sockets and the timers of their runtimes,
+//! and give the types here shorter names. For a runtime of another kind, implement [`Io`]; it is all that is needed.
 //!
 //! **Cancellation.** Nothing of a connection lives in a future. Each may be dropped at any time, as `select!` and
 //! timeouts do, and what it had begun is gone on with by the next call; each method says what that means.
@@ -17,6 +17,7 @@
 
 mod handshake;
 mod split;
+mod timer;
 mod watch;
 mod wire;
 
@@ -28,11 +29,7 @@ use core::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use std::{
-    io::{self, IoSlice},
-    time::Instant,
-    vec::Vec,
-};
+use std::{io, time::Instant, vec::Vec};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
@@ -44,22 +41,26 @@ use self::wire::Wire;
 pub use self::{
     handshake::{Upgrade, accept, accept_with, receive_request},
     split::{Receiver, Sender},
+    timer::{Sleep, Timer},
 };
 use super::{
     Error,
     machine::{HIGH_WATER, join},
 };
-use crate::{CloseCode, CloseFrame, CloseInfo, Connection, Event, Message, PreparedMessage, SendError};
+use crate::{CloseCode, CloseFrame, CloseInfo, Connection, Event, Message, Outbox, PreparedMessage, SendError};
 
 /// A transport that polls, and the timer of its runtime.
 ///
 /// What returns `Pending` wakes the task of the latest `cx` when it is worth another try, as everywhere.
 pub trait Io: Unpin {
-    /// Reads into the front of `buffer`: 0 bytes at the end of the stream.
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
+    /// Reads once, into the front of `scratch` or into a buffer of its own, and lends what came: nothing at the end of
+    /// the stream.
+    fn poll_read<'a>(&'a mut self, cx: &mut Context<'_>, scratch: &'a mut [u8]) -> Poll<io::Result<&'a mut [u8]>>;
 
-    /// Writes from these slices, in order, as much as it takes. There is at least one, and none is empty.
-    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>>;
+    /// Writes from `out`, which is not empty, as much as it takes, and says how much that was; it is removed from `out`
+    /// then. As slices `out` is a [`Buf`](bytes::Buf); a transport that has to own what it writes takes
+    /// [`parts`](Outbox::parts).
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Outbox) -> Poll<io::Result<usize>>;
 
     /// Passes on what was written, if it is held back: in a TLS session, for instance.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
@@ -274,7 +275,9 @@ impl<I: Io> WebSocket<I> {
         cx: &mut Context<'_>,
         handler: &mut impl FnMut(Event<'_>, &mut Connection, &mut BytesMut) -> Option<T>,
     ) -> Poll<Result<Option<T>, Error>> {
-        let found = ready!(self.wire.poll_receive(cx, &mut self.connection, |connection, input, out| {
+        // Why a connection failed is in its `close_info`.
+        let verdict = &mut None;
+        let found = ready!(self.wire.poll_receive(cx, &mut self.connection, verdict, |connection, input, out| {
             match connection.receive(input, out) {
                 Ok(Some(event)) => handler(event, connection, out).map_or(Continue(()), |found| Break(Some(found))),
                 // An error is in `close_info`, and returned when the peer was told.

@@ -14,7 +14,8 @@ use core::{
     },
 };
 use std::{
-    io::{self, ErrorKind, IoSlice},
+    io::{self, ErrorKind},
+    time::Duration,
     vec::Vec,
 };
 
@@ -39,6 +40,9 @@ const READ_LEN: usize = 64 << 10;
 /// So many reads in one go, then others have their turn.
 const MAX_READS: usize = 16;
 
+/// How long a transport may take for the last bytes, which it may not take at once although its peer does.
+const FAREWELL: Duration = Duration::from_millis(10);
+
 std::thread_local! {
     /// What is read into, by all connections of the thread. It is taken out while it is in use: a handler may poll
     /// another connection.
@@ -56,6 +60,8 @@ pub(super) struct Wire<I> {
     is_eof: bool,
     is_flushed: bool,
     is_shut: bool,
+    /// The alarm is for the last bytes.
+    is_farewell: bool,
 }
 
 impl<I: Io> Wire<I> {
@@ -69,19 +75,22 @@ impl<I: Io> Wire<I> {
             is_eof: false,
             is_flushed: true,
             is_shut: false,
+            is_farewell: false,
             io,
         }
     }
 
     /// Lends input to `receive` as it comes, until that finds something; `None` when the transport is at its end. It is
     /// called again while it says `Continue`, and with more input after `Break(None)`.
+    ///
+    /// Why the machine came to its end is kept in `verdict`, and returned as soon as its last bytes are written.
     pub(super) fn poll_receive<M: Machine, T>(
         &mut self,
         cx: &mut Context<'_>,
         machine: &mut M,
+        verdict: &mut Option<Error>,
         mut receive: impl FnMut(&mut M, &mut &mut [u8], &mut BytesMut) -> ControlFlow<Option<T>>,
     ) -> Poll<Result<Option<T>, Error>> {
-        let mut verdict = Ok(None);
         let mut reads = 0;
         loop {
             // What came is handed out before anything is written or waited for.
@@ -91,9 +100,11 @@ impl<I: Io> Wire<I> {
             }
             let transport = machine.transport();
             if matches!(transport, Transport::Close | Transport::Abort) {
-                // What the transport takes at once, and no more.
-                let _ = self.poll_write(cx, Transport::ShutdownWrite);
-                return Ready(verdict);
+                // What the transport takes in a moment, and no more.
+                if self.poll_write(cx, Transport::ShutdownWrite).is_pending() {
+                    ready!(self.poll_farewell(cx));
+                }
+                return Ready(verdict.take().map_or(Ok(None), Err));
             }
             let written = match self.poll_write(cx, transport) {
                 Ready(Err(_)) if transport == Transport::ShutdownWrite => {
@@ -105,7 +116,7 @@ impl<I: Io> Wire<I> {
                 Pending => false,
             };
             if self.is_eof && (written || transport == Transport::KeepOpen) {
-                verdict = machine.receive_eof().map(|()| None).map_err(Into::into);
+                *verdict = machine.receive_eof().err().map(Into::into);
                 continue;
             }
             if self.rest.is_empty() && !self.is_eof && !is_backed_up(machine, &self.out) {
@@ -128,7 +139,7 @@ impl<I: Io> Wire<I> {
                 continue;
             }
             if let Err(error) = ready!(self.poll_time(cx, machine, Side::Receiver)) {
-                verdict = Err(error.into());
+                *verdict = Some(error.into());
             }
         }
     }
@@ -142,7 +153,8 @@ impl<I: Io> Wire<I> {
         let receive = |handshake: &mut M, input: &mut &mut [u8], out: &mut BytesMut| {
             Break(receive(handshake, input, out).transpose())
         };
-        let result = poll_fn(|cx| self.poll_receive(cx, handshake, receive)).await?;
+        let mut verdict = None;
+        let result = poll_fn(|cx| self.poll_receive(cx, handshake, &mut verdict, receive)).await?;
         Ok(result.unwrap_or(Err(HandshakeError::ConnectionLost))?)
     }
 
@@ -198,8 +210,8 @@ impl<I: Io> Wire<I> {
         if scratch.is_empty() {
             scratch = std::vec![0; READ_LEN];
         }
-        let result = self.io.poll_read(cx, &mut scratch).map_ok(|count| {
-            let mut input = &mut scratch[..count];
+        let result = self.io.poll_read(cx, &mut scratch).map_ok(|mut input| {
+            let count = input.len();
             let found = lend(machine, &mut input, &mut self.out, receive);
             self.rest.extend_from_slice(input);
             (count, found)
@@ -219,9 +231,7 @@ impl<I: Io> Wire<I> {
 
     fn poll_write_all(&mut self, cx: &mut Context<'_>, transport: Transport) -> Poll<io::Result<()>> {
         while !self.out.is_empty() {
-            let mut slices = [IoSlice::new(&[]); 8];
-            let filled = self.out.chunks_vectored(&mut slices);
-            let count = ready!(self.io.poll_write(cx, &slices[..filled]))?;
+            let count = ready!(self.io.poll_write(cx, &mut self.out))?;
             if count == 0 {
                 return Ready(Err(ErrorKind::WriteZero.into()));
             }
@@ -240,6 +250,15 @@ impl<I: Io> Wire<I> {
             self.is_shut = true;
         }
         Ready(Ok(()))
+    }
+
+    /// Ready when the last bytes are given up.
+    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.is_farewell {
+            self.is_farewell = true;
+            self.watch.alarm = Some(self.io.now() + FAREWELL);
+        }
+        self.watch.alarm.map_or(Ready(()), |alarm| self.io.poll_until(cx, alarm))
     }
 
     /// Tells the machine the time, and sets the timer for the next deadline; ready when the machine did something at one.
