@@ -18,13 +18,14 @@ use std::{
     io::{self, Write},
     net::TcpListener,
     process::ExitCode,
+    time::Duration,
 };
 
 use bytes::BytesMut;
 use clap::Parser;
 #[cfg(feature = "deflate")]
 use sansock::deflate::Deflate;
-use sansock::{Config, Connection, Refused, server};
+use sansock::{Config, Connection, Keepalive, Refused, server};
 
 /// What drives the connections.
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -53,6 +54,9 @@ struct Arguments {
     /// What drives the connections
     #[arg(long, value_enum, default_value = "blocking")]
     runtime: Runtime,
+    /// Ping a client after so many seconds of silence, and give it up after as many more
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    keepalive: u32,
     /// Compress messages, where the client offers it: fast and small, or with little memory
     #[cfg(feature = "deflate")]
     #[arg(long, value_name = "PRESET", num_args = 0..=1, default_missing_value = "default")]
@@ -71,7 +75,8 @@ enum Preset {
 
 impl Arguments {
     fn config(&self) -> Config {
-        let config = Config::default().max_message_len(64 << 20);
+        let silence = Duration::from_secs(self.keepalive.into());
+        let config = Config::default().max_message_len(64 << 20).keepalive(Keepalive::new(silence, silence));
         #[cfg(feature = "deflate")]
         let config = config.deflate(self.deflate.map(|preset| match preset {
             Preset::Default => Deflate::default(),
