@@ -108,6 +108,12 @@ impl Outbox {
         self.len() == 0
     }
 
+    /// Its parts in order; none is empty.
+    #[cfg(feature = "std")]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.frozen.iter().map(|part| &part[..]).chain([&self.tail[..]]).filter(|part| !part.is_empty())
+    }
+
     /// Removes from the front of the tail, where nothing is in front of it.
     fn advance_tail(&mut self, count: usize) {
         if count < self.tail.len() {
@@ -149,8 +155,7 @@ impl Buf for Outbox {
 
     #[cfg(feature = "std")]
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let parts = self.frozen.iter().map(|part| &part[..]).chain([&self.tail[..]]).filter(|part| !part.is_empty());
-        slices.iter_mut().zip(parts).map(|(slice, part)| *slice = IoSlice::new(part)).count()
+        slices.iter_mut().zip(self.iter()).map(|(slice, part)| *slice = IoSlice::new(part)).count()
     }
 }
 

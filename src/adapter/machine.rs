@@ -4,6 +4,7 @@ use core::ops::ControlFlow::{self, Break};
 
 use bytes::BytesMut;
 
+use super::trace::Trace;
 use crate::{
     Chunk, Connection, Data, Error, Message, Outbox, Timestamp, Transport,
     handshake::{HandshakeError, client, server},
@@ -56,19 +57,28 @@ pub(super) fn is_backed_up(machine: &impl Machine, out: &Outbox) -> bool {
     out.len() > HIGH_WATER && machine.transport() == Transport::KeepOpen
 }
 
-/// Lends `input` to `receive` until that finds something or wants more, as long as there is room for the answers.
+/// Lends `bytes` to `receive` until that finds something or wants more, as long as there is room for the answers. How many
+/// are left, and what was found.
 pub(super) fn lend<M: Machine, T>(
     machine: &mut M,
-    input: &mut &mut [u8],
+    bytes: &mut [u8],
     out: &mut Outbox,
+    trace: &mut Trace,
     receive: &mut impl FnMut(&mut M, &mut &mut [u8], &mut BytesMut) -> ControlFlow<Option<T>>,
-) -> Option<T> {
-    while !is_backed_up(machine, out) {
-        if let Break(found) = receive(machine, input, out.tail()) {
-            return found;
+) -> (usize, Option<T>) {
+    let mut input = &mut *bytes;
+    let found = loop {
+        if is_backed_up(machine, out) {
+            break None;
         }
-    }
-    None
+        if let Break(found) = receive(machine, &mut input, out.tail()) {
+            break found;
+        }
+    };
+    let left = input.len();
+    // Payloads were unmasked; headers are as they came.
+    trace.received(&bytes[..bytes.len() - left]);
+    (left, found)
 }
 
 /// Makes a whole message of pieces.

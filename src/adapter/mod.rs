@@ -18,6 +18,8 @@ mod machine;
 pub mod poll;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+#[cfg(all(feature = "std", feature = "handshake"))]
+mod trace;
 
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub use error::Error;

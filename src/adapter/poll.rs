@@ -89,8 +89,6 @@ pub struct WebSocket<I> {
     connection: Connection,
     /// The pieces so far, when [`recv`](Self::recv) has to join them.
     pieces: Option<Message>,
-    /// The stream gave its last item.
-    is_over: bool,
 }
 
 impl<I: Io> WebSocket<I> {
@@ -101,7 +99,7 @@ impl<I: Io> WebSocket<I> {
     }
 
     fn over(wire: Wire<I>, connection: Connection) -> Self {
-        Self { wire, connection, pieces: None, is_over: false }
+        Self { wire, connection, pieces: None }
     }
 
     /// Waits for the next message. `None` when the connection was closed properly, by either side: both Closes were
@@ -245,6 +243,19 @@ impl<I: Io> WebSocket<I> {
         self.recv_with(|_, _, _| None::<Infallible>).await.map(|_| ())
     }
 
+    /// Tells of this connection by `tracing` under this id, from here on: that it opened, the header of each frame, and
+    /// how it ended, with the target `sansock`. A frame is a `TRACE`, a peer that broke a rule a `WARN`, all else a `DEBUG`;
+    /// of payloads only the length is told.
+    ///
+    /// To be called right after the handshake: frames that went by before are not told, and one that is half received
+    /// confuses.
+    #[cfg(feature = "tracing")]
+    #[must_use]
+    pub fn trace(mut self, id: u64) -> Self {
+        self.wire.trace = super::trace::Trace::new(id, &self.connection);
+        self
+    }
+
     /// Two owned halves, for two tasks at once: one receives, the other sends.
     pub fn split(self) -> (Receiver<I>, Sender<I>) {
         split::split(self)
@@ -277,13 +288,15 @@ impl<I: Io> WebSocket<I> {
     ) -> Poll<Result<Option<T>, Error>> {
         // Why a connection failed is in its `close_info`.
         let verdict = &mut None;
-        let found = ready!(self.wire.poll_receive(cx, &mut self.connection, verdict, |connection, input, out| {
+        let result = ready!(self.wire.poll_receive(cx, &mut self.connection, verdict, |connection, input, out| {
             match connection.receive(input, out) {
                 Ok(Some(event)) => handler(event, connection, out).map_or(Continue(()), |found| Break(Some(found))),
                 // An error is in `close_info`, and returned when the peer was told.
                 _ => Break(None),
             }
-        }))?;
+        }));
+        self.wire.trace.ended(&self.connection);
+        let found = result?;
         Poll::Ready(match self.close_info().and_then(|info| info.cause) {
             Some(cause) if found.is_none() => Err(cause.into()),
             _ => Ok(found),
@@ -303,7 +316,11 @@ impl<I: Io> WebSocket<I> {
     }
 
     fn poll_drain(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<(), Error>> {
-        self.wire.poll_drain(cx, &mut self.connection, most)
+        let result = self.wire.poll_drain(cx, &mut self.connection, most);
+        if let Poll::Ready(Err(_)) = result {
+            self.wire.trace.ended(&self.connection);
+        }
+        result
     }
 
     fn queue_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
@@ -325,11 +342,11 @@ impl<I: Io> Stream for WebSocket<I> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.is_over {
+        if self.wire.is_over {
             return Poll::Ready(None);
         }
         let item = ready!(self.poll_message(cx)).transpose();
-        self.is_over = !matches!(item, Some(Ok(_)));
+        self.wire.is_over = !matches!(item, Some(Ok(_)));
         Poll::Ready(item)
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     adapter::{
         Error,
         machine::{Machine, is_backed_up, lend},
+        trace::Trace,
     },
     handshake::HandshakeError,
 };
@@ -35,6 +36,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 pub(super) struct Wire<S> {
     pub(super) socket: S,
     pub(super) out: Outbox,
+    pub(super) trace: Trace,
     buffer: Vec<u8>,
     /// The part of `buffer` that was read and not received yet.
     unread: Range<usize>,
@@ -51,6 +53,7 @@ impl<S: Socket> Wire<S> {
         Self {
             socket,
             out: Outbox::new(),
+            trace: Trace::default(),
             unread: 0..received.len(),
             buffer: received,
             now: Timestamp::ZERO,
@@ -136,9 +139,9 @@ impl<S: Socket> Wire<S> {
         machine: &mut M,
         receive: &mut impl FnMut(&mut M, &mut &mut [u8], &mut BytesMut) -> ControlFlow<Option<T>>,
     ) -> Option<T> {
-        let mut input = &mut self.buffer[self.unread.clone()];
-        let found = lend(machine, &mut input, &mut self.out, receive);
-        self.unread.start = self.unread.end - input.len();
+        let input = &mut self.buffer[self.unread.clone()];
+        let (left, found) = lend(machine, input, &mut self.out, &mut self.trace, receive);
+        self.unread.start = self.unread.end - left;
         if found.is_some() && self.unread.is_empty() {
             (self.buffer, self.unread) = (Vec::new(), 0..0);
         }
@@ -188,7 +191,10 @@ impl<S: Socket> Wire<S> {
             let started = Instant::now();
             match self.socket.write_vectored(&slices[..filled]) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => self.out.advance(count),
+                Ok(count) => {
+                    self.trace.sent(&self.out, count);
+                    self.out.advance(count);
+                }
                 Err(error) => {
                     let interrupted = error.kind() == ErrorKind::Interrupted;
                     self.stalled(started, error)?;

@@ -30,6 +30,7 @@ use crate::{
     adapter::{
         Error,
         machine::{Machine, is_backed_up, lend},
+        trace::Trace,
     },
     handshake::HandshakeError,
 };
@@ -53,6 +54,7 @@ std::thread_local! {
 pub(super) struct Wire<I> {
     pub(super) io: I,
     pub(super) out: Outbox,
+    pub(super) trace: Trace,
     /// What one read brought beyond what was asked for. It is parsed where it lies, from `taken` on, and then dropped.
     rest: Vec<u8>,
     taken: usize,
@@ -62,6 +64,8 @@ pub(super) struct Wire<I> {
     is_shut: bool,
     /// The alarm is for the last bytes.
     is_farewell: bool,
+    /// The stream of messages gave its last item.
+    pub(super) is_over: bool,
 }
 
 impl<I: Io> Wire<I> {
@@ -69,6 +73,7 @@ impl<I: Io> Wire<I> {
     pub(super) fn new(io: I, received: Vec<u8>) -> Self {
         Self {
             out: Outbox::new(),
+            trace: Trace::default(),
             rest: received,
             taken: 0,
             watch: Watch::new(io.now()),
@@ -76,6 +81,7 @@ impl<I: Io> Wire<I> {
             is_flushed: true,
             is_shut: false,
             is_farewell: false,
+            is_over: false,
             io,
         }
     }
@@ -189,9 +195,8 @@ impl<I: Io> Wire<I> {
         if self.rest.is_empty() {
             return None;
         }
-        let mut input = &mut self.rest[self.taken..];
-        let found = lend(machine, &mut input, &mut self.out, receive);
-        let left = input.len();
+        let input = &mut self.rest[self.taken..];
+        let (left, found) = lend(machine, input, &mut self.out, &mut self.trace, receive);
         self.taken = self.rest.len() - left;
         if left == 0 {
             (self.rest, self.taken) = (Vec::new(), 0);
@@ -210,10 +215,10 @@ impl<I: Io> Wire<I> {
         if scratch.is_empty() {
             scratch = std::vec![0; READ_LEN];
         }
-        let result = self.io.poll_read(cx, &mut scratch).map_ok(|mut input| {
+        let result = self.io.poll_read(cx, &mut scratch).map_ok(|input| {
             let count = input.len();
-            let found = lend(machine, &mut input, &mut self.out, receive);
-            self.rest.extend_from_slice(input);
+            let (left, found) = lend(machine, input, &mut self.out, &mut self.trace, receive);
+            self.rest.extend_from_slice(&input[count - left..]);
             (count, found)
         });
         SCRATCH.set(scratch);
@@ -235,6 +240,7 @@ impl<I: Io> Wire<I> {
             if count == 0 {
                 return Ready(Err(ErrorKind::WriteZero.into()));
             }
+            self.trace.sent(&self.out, count);
             self.out.advance(count);
             self.is_flushed = false;
             if !self.out.is_empty() && transport == Transport::KeepOpen {
