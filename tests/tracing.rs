@@ -135,7 +135,7 @@ fn frames_are_told_by_their_headers<A: Adapter<WebSocket: Traced>>() {
     assert_eq!(read_bytes(&mut stream), *b"\x81\x06secret");
     stream.write_all(&masked(0x89, b"there?")).unwrap();
     assert_eq!(read_bytes(&mut stream), *b"\x8a\x06there?");
-    stream.write_all(&masked(0x82, &[0x81; 70_000])).unwrap();
+    stream.write_all(&masked(0x82, &vec![0x81; 70_000])).unwrap();
     read_bytes::<70_010>(&mut stream);
     stream.write_all(CLOSE).unwrap();
     assert_eq!(read_rest(&mut stream), CLOSED);
