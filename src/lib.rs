@@ -117,6 +117,7 @@ pub mod error;
 pub mod frame;
 #[cfg(feature = "handshake")]
 pub mod handshake;
+mod inbox;
 pub mod mask;
 pub mod message;
 mod outbox;
@@ -133,6 +134,7 @@ pub use {
     connection::{Connection, State, Transport},
     encode::{Masker, PreparedMessage},
     error::{Error, SendError, Violation},
+    inbox::Inbox,
     message::{Chunk, Data, Delivery, Event, Kind, Message},
     outbox::Outbox,
     timer::Timestamp,
