@@ -3,7 +3,12 @@
 
 #[cfg(feature = "deflate")]
 use alloc::string::ToString;
-use alloc::{borrow::Cow, boxed::Box, string::String, vec::Vec};
+use alloc::{
+    borrow::{Cow, ToOwned},
+    boxed::Box,
+    string::String,
+    vec::Vec,
+};
 use core::fmt;
 
 use bytes::BytesMut;
@@ -21,6 +26,7 @@ use super::{
     head::{Head, Span, StatusLine},
     headers::check_subprotocols,
     negotiate::check_response,
+    proxy::Proxies,
     scan::Scanner,
     uri::{Authority, Uri},
     write::{self, Field},
@@ -49,8 +55,11 @@ const MANAGED: [&str; 11] = [
     "transfer-encoding",
 ];
 
+/// What authenticates a user, and stays at the origin that it is meant for.
+const SECRET: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+
 /// How many interim answers (RFC 9110 §15.2) may come before the one that counts.
-const MAX_INTERIM: u8 = 8;
+pub(super) const MAX_INTERIM: u8 = 8;
 
 /// What a client asks for.
 ///
@@ -63,12 +72,17 @@ const MAX_INTERIM: u8 = 8;
 /// ```
 #[derive(Clone)]
 pub struct Request<'a> {
-    host: &'a str,
+    host: Cow<'a, str>,
     target: Cow<'a, str>,
     origin: Option<&'a str>,
     subprotocols: &'a [&'a str],
     authorization: Option<String>,
     fields: &'a [Field<'a>],
+    secret: &'a [&'a str],
+    /// A redirect led to another origin: what is secret is left out.
+    is_elsewhere: bool,
+    pub(super) max_redirects: u8,
+    pub(super) proxies: Option<&'a Proxies>,
 }
 
 impl<'a> Request<'a> {
@@ -76,8 +90,18 @@ impl<'a> Request<'a> {
     /// brackets. The target is a path with an optional query.
     #[must_use]
     pub fn new(host: &'a str, target: impl Into<Cow<'a, str>>) -> Self {
-        let target = target.into();
-        Self { host, target, origin: None, subprotocols: &[], authorization: None, fields: &[] }
+        Self {
+            host: host.into(),
+            target: target.into(),
+            origin: None,
+            subprotocols: &[],
+            authorization: None,
+            fields: &[],
+            secret: &[],
+            is_elsewhere: false,
+            max_redirects: 10,
+            proxies: None,
+        }
     }
 
     /// For what a URI names. Its userinfo becomes an Authorization field, unless [`headers`](Self::headers) have one.
@@ -107,8 +131,46 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// Leaves these header fields out where a redirect leads to another origin, beside Authorization, Cookie and
+    /// Proxy-Authorization, which are left out anyhow.
+    #[must_use]
+    pub fn secret_headers(mut self, names: &'a [&'a str]) -> Self {
+        self.secret = names;
+        self
+    }
+
+    /// How many redirects in a row `connect` follows; 10 unless said otherwise. With 0 each is a
+    /// [`Rejected`](HandshakeError::Rejected) like any other refusal. For those who connect by themselves there is
+    /// [`Route`](super::Route).
+    #[must_use]
+    pub fn max_redirects(mut self, count: u8) -> Self {
+        self.max_redirects = count;
+        self
+    }
+
+    /// Lets `connect` go through the proxy that these choose; none unless said otherwise.
+    #[must_use]
+    pub fn proxies(mut self, proxies: &'a Proxies) -> Self {
+        self.proxies = Some(proxies);
+        self
+    }
+
+    /// What is asked after a redirect to `uri`.
+    pub(super) fn move_to(&mut self, uri: &Uri<'_>, same_origin: bool) {
+        self.host = uri.authority().to_owned().into();
+        self.target = uri.target().into_owned().into();
+        self.authorization = uri.basic_auth();
+        self.is_elsewhere |= !same_origin;
+    }
+
+    /// The caller's fields that are sent.
+    fn fields(&self) -> impl Iterator<Item = &Field<'a>> {
+        let is_secret = |name: &str| SECRET.iter().chain(self.secret).any(|secret| secret.eq_ignore_ascii_case(name));
+        self.fields.iter().filter(move |(name, _)| !self.is_elsewhere || !is_secret(name))
+    }
+
     fn check(&self) -> Result<(), SendError> {
-        Authority::parse(self.host).map_err(|_| SendError::Host)?;
+        Authority::parse(&self.host).map_err(|_| SendError::Host)?;
         let target = self.target.as_bytes();
         if target.first() != Some(&b'/') || target.iter().any(|&byte| !byte.is_ascii_graphic() || byte == b'#') {
             return Err(SendError::Target);
@@ -143,13 +205,13 @@ impl<'a> Request<'a> {
         if let Some(origin) = self.origin {
             write::field(out, "Origin", origin.as_bytes());
         }
-        let has_authorization = self.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        let has_authorization = self.fields().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
         if let Some(authorization) = &self.authorization
             && !has_authorization
         {
             write::field(out, "Authorization", authorization.as_bytes());
         }
-        for (name, value) in self.fields {
+        for (name, value) in self.fields() {
             write::field(out, name, value);
         }
         out.extend_from_slice(b"\r\n");
