@@ -78,6 +78,7 @@
 //! | file | holds | RFC 6455 |
 //! |---|---|---|
 //! | [`adapter`] | one file a runtime, nothing of the protocol | |
+//! | [`backoff`] | when a client tries again, and after what | §7.2.3 |
 //! | `outbox.rs` | output in order, large and shared parts by reference | |
 //! | `handshake/` | the opening handshake of both roles | §4 |
 //! | `connection.rs`, `connection/` | the machine: `receive`, `send`, `close` | §5 to §7 |
@@ -101,6 +102,7 @@ extern crate std;
 struct Readme;
 
 pub mod adapter;
+pub mod backoff;
 pub mod close;
 pub mod config;
 pub mod connection;
