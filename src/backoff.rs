@@ -91,7 +91,7 @@ impl Iterator for Backoff {
     fn next(&mut self) -> Option<Duration> {
         let wait = match self.next {
             None => self.part_of(self.first),
-            Some(most) => most - self.part_of(most / 2),
+            Some(most) => most.saturating_sub(self.part_of(most / 2)),
         };
         let next = self.next.map_or(self.least, |most| most.saturating_mul(8) / 5);
         self.next = Some(next.min(self.most));

@@ -6,7 +6,11 @@ use bytes::BytesMut;
 
 use crate::{
     Chunk, Connection, Data, Error, Message, Outbox, Timestamp, Transport,
-    handshake::{HandshakeError, client, server},
+    handshake::{
+        HandshakeError, client,
+        proxy::{ProxyError, Tunnel},
+        server,
+    },
 };
 
 /// With more than this to write, nothing is read: a peer that does not take its answers gets no further ones.
@@ -48,6 +52,7 @@ macro_rules! machines {
 machines! {
     server::Handshake, HandshakeError;
     client::Handshake, HandshakeError;
+    Tunnel, ProxyError;
     Connection, Error;
 }
 

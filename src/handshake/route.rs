@@ -3,16 +3,13 @@
 use alloc::borrow::{Cow, ToOwned};
 use core::fmt;
 
-use bytes::BytesMut;
-
 use super::{
     client::Request,
     error::HandshakeError,
-    proxy::{Proxy, Tunnel},
+    proxy::Proxy,
     redirect::{RedirectError, location},
     uri::{Uri, UriError},
 };
-use crate::{config::Config, error::SendError};
 
 /// Where a client connects to next, and what it asks for there. The `connect` functions of the adapters are this loop:
 ///
@@ -22,7 +19,7 @@ use crate::{config::Config, error::SendError};
 /// # fn connect(uri: &str) -> Result<(), Box<dyn std::error::Error>> {
 /// let mut route = Route::new(uri, |request| request.max_redirects(5))?;
 /// loop {
-///     let (host, port) = route.next_hop(); // a TCP connection goes there, and `tunnel` through it, if there is one
+///     let (host, port) = route.next_hop(); // a TCP connection goes there, and from there a tunnel if there is a `proxy()`
 ///     match open(host, port, route.uri().is_secure(), route.request()) {
 ///         Err(error) if route.follow(&error)? => {}
 ///         result => return Ok(result?),
@@ -58,7 +55,8 @@ impl<'a> Route<'a> {
         &self.request
     }
 
-    /// The proxy that is on the way, if there is one.
+    /// The proxy that is on the way, if there is one: once [`Proxy::connect`] has its tunnel to the server, TLS and the
+    /// opening handshake go through that.
     #[must_use]
     pub fn proxy(&self) -> Option<&'a Proxy> {
         self.request.proxies.and_then(|proxies| proxies.of(&self.uri()))
@@ -71,17 +69,6 @@ impl<'a> Route<'a> {
             Some(proxy) => (proxy.host(), proxy.port()),
             None => (self.uri().host(), self.uri().port()),
         }
-    }
-
-    /// Begins to ask the proxy for a tunnel to the server; `None` when there is no proxy. TLS, and the opening handshake,
-    /// go through the tunnel.
-    ///
-    /// # Errors
-    ///
-    /// As [`Proxy::connect`].
-    pub fn tunnel(&self, config: &Config, out: &mut BytesMut) -> Result<Option<Tunnel>, SendError> {
-        let uri = self.uri();
-        self.proxy().map(|proxy| proxy.connect(uri.host(), uri.port(), config, out)).transpose()
     }
 
     /// Goes on to where a refusal sends; `false` when it sends nowhere, or no redirects are wanted: then it is the
