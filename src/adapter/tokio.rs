@@ -38,6 +38,7 @@
 
 #[cfg(feature = "tokio-net")]
 mod net;
+mod reconnect;
 #[cfg(feature = "tls")]
 pub mod tls;
 
@@ -60,6 +61,7 @@ use bytes::BytesMut;
 
 #[cfg(feature = "tokio-net")]
 pub use self::net::{connect, connect_with};
+pub use self::reconnect::Reconnect;
 pub use super::Error;
 use super::poll;
 use crate::{
