@@ -119,8 +119,11 @@ impl Callbacks for Log {
     }
 }
 
-/// A server of one connection: what it called, and its result.
-fn serve<R: Runner>(config: Config) -> (TcpStream, JoinHandle<(Vec<String>, Result<(), Error>)>) {
+/// What was called, and the result.
+type Outcome = (Vec<String>, Result<(), Error>);
+
+/// A server of one connection, and a client of it that does what it likes.
+fn serve<R: Runner>(config: Config) -> (TcpStream, JoinHandle<Outcome>) {
     serve_with::<R, _>(config, Log::default(), |log| log.0)
 }
 
@@ -128,7 +131,7 @@ fn serve_with<R: Runner, C: Callbacks + Send + 'static>(
     config: Config,
     mut callbacks: C,
     end: impl FnOnce(C) -> Vec<String> + Send + 'static,
-) -> (TcpStream, JoinHandle<(Vec<String>, Result<(), Error>)>) {
+) -> (TcpStream, JoinHandle<Outcome>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let server = thread::spawn(move || {

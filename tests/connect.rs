@@ -405,9 +405,9 @@ mod over_tls {
             rcgen::generate_simple_self_signed(["server.invalid".into()]).unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
         let provider = Arc::new(ring::default_provider());
-        let versions = |_| ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
         let server =
-            versions(()).unwrap().with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).unwrap();
+            ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+        let server = server.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(cert.der().clone()).unwrap();
         let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();

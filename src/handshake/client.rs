@@ -142,6 +142,9 @@ impl<'a> Request<'a> {
     /// How many redirects in a row `connect` follows; 10 unless said otherwise. With 0 each is a
     /// [`Rejected`](HandshakeError::Rejected) like any other refusal. For those who connect by themselves there is
     /// [`Route`](super::Route).
+    ///
+    /// A redirect may lead anywhere, also to servers that only this client can reach. So follow none where strangers
+    /// choose the URI.
     #[must_use]
     pub fn max_redirects(mut self, count: u8) -> Self {
         self.max_redirects = count;
