@@ -7,15 +7,10 @@ use std::{
     vec::Vec,
 };
 
-use bytes::BytesMut;
-
-use super::{Error, Socket, WebSocket, wire::Wire};
+use super::{Error, Socket, WebSocket, tunnel, wire::Wire};
 use crate::{
     Config,
-    handshake::{
-        Route, client,
-        proxy::{Proxy, ProxyError, Tunnel},
-    },
+    handshake::{Route, client},
 };
 
 /// Connects to a `ws://` URI over TCP, without Nagle's delay, and opens a WebSocket there. Follows up to 10 redirects, and
@@ -91,23 +86,6 @@ pub fn connect_with<S: Socket>(
     let mut handshake = client::connect(request, config, seed, wire.out.tail())?;
     let (connection, response) = wire.handshake(&mut handshake, |handshake, input, _| handshake.receive(input))?;
     Ok((WebSocket { wire, connection }, response))
-}
-
-/// Lets a proxy open a tunnel to `host`, a name or an address without brackets, and port, over a socket that is connected
-/// to the proxy. What comes back leads to the server: TLS, and [`connect_with`], go through it.
-///
-/// # Errors
-///
-/// No tunnel leads to such a host. The socket failed, or the proxy refused, or did not answer in
-/// [`handshake_timeout`](Config::handshake_timeout).
-pub fn tunnel<S: Socket>(socket: S, proxy: &Proxy, host: &str, port: u16, config: &Config) -> Result<S, Error> {
-    let mut wire = Wire::new(socket, Vec::new());
-    let mut tunnel = proxy.connect(host, port, config, wire.out.tail())?;
-    let receive = |tunnel: &mut Tunnel, input: &mut &mut [u8], out: &mut BytesMut| {
-        tunnel.receive(input, out).map(|is_open| is_open.then_some(()))
-    };
-    wire.handshake(&mut tunnel, receive)?;
-    Ok(wire.into_socket().ok_or(ProxyError::Surplus)?)
 }
 
 /// A stream to the server of a route, perhaps through a proxy.

@@ -94,7 +94,7 @@ pub async fn client<I: Io>(
 }
 
 /// Lets a proxy open a tunnel to `host`, a name or an address without brackets, and port, over a transport that is
-/// connected to the proxy. What comes back leads to the server: TLS, and [`client`], go through it.
+/// connected to the proxy. What comes back leads to the server: TLS, and the opening handshake, go through it.
 ///
 /// # Errors
 ///
