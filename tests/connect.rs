@@ -352,6 +352,29 @@ fn a_proxy_that_never_stops_is_given_up<C: Client>() {
     proxy.join().unwrap();
 }
 
+#[cfg(feature = "futures-io")]
+#[test]
+fn a_tunnel_of_smol_leads_to_a_name_that_only_the_proxy_knows() {
+    use sansock::adapter::futures;
+    use support::Smol;
+
+    let (address, server) = greeting();
+    let (proxy, asked) = http_proxy(address, 1);
+    let stream = Smol::stream(TcpStream::connect(proxy).unwrap());
+    let proxy = Proxy::parse("http://proxy").unwrap();
+    smol::block_on(async {
+        let config = patient();
+        let stream = futures::tunnel(stream, Smol::timer(), &proxy, "server.invalid", 80, &config).await.unwrap();
+        let request = Request::new("server.invalid", "/");
+        let mut websocket = futures::client(stream, Smol::timer(), &request, &config).await.unwrap().0;
+        websocket.send("hello").await.unwrap();
+        assert_eq!(websocket.recv().await.unwrap(), Some("hi".into()));
+        websocket.close(CloseCode::NORMAL, "").await.unwrap();
+    });
+    assert!(asked.join().unwrap()[0].starts_with("CONNECT server.invalid:80 "));
+    server.join().unwrap();
+}
+
 #[test]
 fn what_needs_tls_is_refused_before_anything_is_sent() {
     let (listener, address) = listen();

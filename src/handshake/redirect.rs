@@ -71,7 +71,11 @@ impl Redirect {
 /// Keeps what authenticates a user out of logs.
 impl fmt::Debug for Redirect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Redirect").field("uri", &Uri::parse(&self.uri)).field("same_origin", &self.same_origin).finish()
+        let mut redirect = f.debug_struct("Redirect");
+        if let Ok(uri) = Uri::parse(&self.uri) {
+            redirect.field("uri", &uri);
+        }
+        redirect.field("same_origin", &self.same_origin).finish()
     }
 }
 

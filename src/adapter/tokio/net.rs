@@ -21,7 +21,8 @@ use crate::{
 /// sends the URI's userinfo as Basic authentication.
 ///
 /// Of the addresses that the host's name has, the first that answers is taken; each may take
-/// [`handshake_timeout`](Config::handshake_timeout), and so may the opening handshake after it.
+/// [`handshake_timeout`](Config::handshake_timeout), and so may a proxy and the opening handshake after it, and all of it
+/// again after a redirect.
 ///
 /// # Errors
 ///
