@@ -130,6 +130,7 @@ pub use encode::{NoEntropy, seed};
 #[cfg(feature = "std")]
 pub use timer::Clock;
 pub use {
+    backoff::Backoff,
     close::{CloseCode, CloseFrame, CloseInfo, CloseStatus, Initiator},
     config::{Config, Keepalive, Limit},
     connection::{Connection, State, Transport},
