@@ -1,5 +1,8 @@
 //! For those who would rather be called than wait: `run` hands a connection to [`Callbacks`], on a thread or in a task.
 //!
+//! A callback sends by the [`Peer`] that it is given. Who also sends from elsewhere takes the two halves of an asynchronous
+//! adapter instead, and who comes back after an end runs each connection in a loop.
+//!
 //! ```no_run
 //! use sansock::{Config, Message, adapter::{blocking, callbacks::{Callbacks, Peer}}};
 //!

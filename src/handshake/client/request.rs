@@ -107,7 +107,7 @@ impl<'a> Request<'a> {
     }
 
     /// Leaves these header fields out where a redirect leads to another origin, beside Authorization, Cookie and
-    /// Proxy-Authorization, which are left out anyhow.
+    /// Proxy-Authorization, which are left out anyhow. The subprotocols and the origin go along everywhere.
     #[must_use]
     pub fn secret_headers(mut self, names: &'a [&'a str]) -> Self {
         self.secret = names;
