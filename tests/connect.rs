@@ -99,6 +99,7 @@ suite! {
     a_redirect_leads_to_another_server_without_what_is_secret
     redirects_end
     a_redirect_to_nowhere_is_an_error
+    a_redirect_whose_body_never_comes_is_followed_at_last
     an_http_proxy_leads_to_a_name_that_only_it_knows
     a_socks_proxy_leads_to_a_name_that_only_it_knows
     each_hop_of_a_redirect_goes_through_its_proxy
@@ -259,6 +260,22 @@ fn a_redirect_to_nowhere_is_an_error<C: Client>() {
     let result = C::hello(&format!("ws://{address}/"), &patient(), |request| request);
     let scheme = RedirectError::Location(UriError::Scheme);
     assert!(matches!(&result, Err(Error::Redirect(error)) if *error == scheme), "{result:?}");
+    server.join().unwrap();
+}
+
+fn a_redirect_whose_body_never_comes_is_followed_at_last<C: Client>() {
+    let (there, server) = greeting();
+    let (listener, here) = listen();
+    let redirect = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        read_head(&mut stream);
+        let answer = format!("HTTP/1.1 302 There\r\nLocation: //{there}/\r\nContent-Length: 9\r\n\r\nbo");
+        stream.write_all(answer.as_bytes()).unwrap();
+        // The client goes away by itself.
+        let _ = stream.read(&mut [0]);
+    });
+    hi(C::hello(&format!("ws://{here}/"), &patient().handshake_timeout(millis(500)), |request| request));
+    redirect.join().unwrap();
     server.join().unwrap();
 }
 
