@@ -6,7 +6,11 @@ use bytes::BytesMut;
 
 use crate::{
     Chunk, Connection, Data, Error, Inbox, Message, Outbox, Timestamp, Transport,
-    handshake::{HandshakeError, client, server},
+    handshake::{
+        HandshakeError, client,
+        proxy::{ProxyError, Tunnel},
+        server,
+    },
 };
 
 /// With more than this to write, nothing is read: a peer that does not take its answers gets no further ones.
@@ -54,6 +58,7 @@ macro_rules! machines {
 machines! {
     server::Handshake, HandshakeError, |_| 0;
     client::Handshake, HandshakeError, |_| 0;
+    Tunnel, ProxyError, |_| 0;
     Connection, Error, Connection::missing;
 }
 

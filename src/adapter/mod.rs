@@ -2,10 +2,13 @@
 //!
 //! Nothing of the protocol is decided here: an adapter writes what is in `out`, does what
 //! [`transport`](crate::Connection::transport) says, and keeps the deadlines. [`blocking`] is the one to read first;
-//! `poll` is the loop of all asynchronous ones, and `tokio` and `futures` lend it their sockets and timers.
+//! `poll` is the loop of all asynchronous ones, and `tokio` and `futures` lend it their sockets and timers. [`callbacks`]
+//! turns them around, for those who would rather be called.
 
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub mod blocking;
+#[cfg(all(feature = "std", feature = "handshake"))]
+pub mod callbacks;
 #[cfg(all(feature = "std", feature = "handshake"))]
 mod error;
 #[cfg(feature = "futures-io")]

@@ -103,14 +103,22 @@ impl<S: Socket> Wire<S> {
     }
 
     /// Drives a handshake until `receive` has its result.
-    pub(super) fn handshake<M: Machine<Error = HandshakeError>, T>(
+    pub(super) fn handshake<M: Machine, T>(
         &mut self,
         handshake: &mut M,
-        receive: impl Fn(&mut M, &mut &mut [u8], &mut BytesMut) -> Result<Option<T>, HandshakeError>,
+        receive: impl Fn(&mut M, &mut &mut [u8], &mut BytesMut) -> Result<Option<T>, M::Error>,
     ) -> Result<T, Error> {
         let result =
             self.read_until(handshake, |handshake, input, out| Break(receive(handshake, input, out).transpose()))?;
-        Ok(result.unwrap_or(Err(HandshakeError::ConnectionLost))?)
+        match result {
+            Some(result) => result.map_err(Into::into),
+            None => Err(HandshakeError::ConnectionLost.into()),
+        }
+    }
+
+    /// The socket, unless bytes were read that nobody has received.
+    pub(super) fn into_socket(self) -> Option<S> {
+        self.inbox.is_empty().then_some(self.socket)
     }
 
     /// Writes all there is, and waits for that as long as `machine` allows.

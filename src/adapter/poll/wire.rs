@@ -130,16 +130,24 @@ impl<I: Io> Wire<I> {
     }
 
     /// Drives a handshake until `receive` has its result.
-    pub(super) async fn handshake<M: Machine<Error = HandshakeError>, T>(
+    pub(super) async fn handshake<M: Machine, T>(
         &mut self,
         handshake: &mut M,
-        receive: impl Fn(&mut M, &mut &mut [u8], &mut BytesMut) -> Result<Option<T>, HandshakeError>,
+        receive: impl Fn(&mut M, &mut &mut [u8], &mut BytesMut) -> Result<Option<T>, M::Error>,
     ) -> Result<T, Error> {
         let receive = |handshake: &mut M, input: &mut &mut [u8], out: &mut BytesMut| {
             Break(receive(handshake, input, out).transpose())
         };
         let result = poll_fn(|cx| self.poll_receive(cx, handshake, receive)).await?;
-        Ok(result.unwrap_or(Err(HandshakeError::ConnectionLost))?)
+        match result {
+            Some(result) => result.map_err(Into::into),
+            None => Err(HandshakeError::ConnectionLost.into()),
+        }
+    }
+
+    /// The transport, unless bytes were read that nobody has received.
+    pub(super) fn into_io(self) -> Option<I> {
+        self.inbox.is_empty().then_some(self.io)
     }
 
     /// Writes until there is no more than `most`, and waits for that as long as `machine` allows.
