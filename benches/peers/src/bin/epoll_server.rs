@@ -121,10 +121,17 @@ impl Loop {
             Protocol::Ours(connection, inbox) => {
                 let (unsent, mut written) = (&mut peer.unsent, Ok(()));
                 inbox.borrow_buffer(read);
-                loop {
+                while written.is_ok() {
                     let room = inbox.room(connection.missing());
                     let asked = room.len();
-                    let Some(n) = receive(socket, room)? else { break };
+                    let n = match receive(socket, room) {
+                        Ok(Some(n)) => n,
+                        Ok(None) => break,
+                        Err(closed) => {
+                            written = Err(closed);
+                            break;
+                        }
+                    };
                     inbox.filled(n);
                     let mut input = inbox.input();
                     ours::echo(connection, &mut input, out, |parts| {
@@ -134,7 +141,7 @@ impl Loop {
                     });
                     let left = input.len();
                     inbox.keep(left);
-                    // There is more, and the buffer has no more of a long message than it needs.
+                    // There is more, and it was the end of the room that ended the read.
                     if n < asked || connection.missing() == 0 || !unsent.is_empty() {
                         break;
                     }
