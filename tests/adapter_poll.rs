@@ -20,7 +20,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_core::Stream;
 use futures_sink::Sink;
 use sansock::{
-    Chunk, CloseCode, Config, Connection, Delivery, Error as Failure, Event, Message, Outbox, PreparedMessage,
+    Chunk, CloseCode, Config, Connection, Delivery, Error as Failure, Event, Inbox, Message, Outbox, PreparedMessage,
     adapter::{
         Error,
         poll::{self, WebSocket},
@@ -68,11 +68,13 @@ impl Reluctant {
 }
 
 impl poll::Io for Reluctant {
-    fn poll_read<'a>(&'a mut self, cx: &mut Context<'_>, scratch: &'a mut [u8]) -> Poll<io::Result<&'a mut [u8]>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, inbox: &mut Inbox, missing: u64) -> Poll<io::Result<usize>> {
         self.poll(cx, |script| {
-            let count = script.input.len().min(script.step).min(scratch.len());
-            scratch.iter_mut().zip(script.input.drain(..count)).for_each(|(to, from)| *to = from);
-            &mut scratch[..count]
+            let room = inbox.room(missing);
+            let count = script.input.len().min(script.step).min(room.len());
+            room.iter_mut().zip(script.input.drain(..count)).for_each(|(to, from)| *to = from);
+            inbox.filled(count);
+            count
         })
     }
 
@@ -553,7 +555,7 @@ fn a_task_is_as_large_as_a_connection_and_no_larger_for_its_handshake() {
     fn future_size<F>(_: impl FnOnce(tokio::net::TcpStream) -> F) -> usize {
         size_of::<F>()
     }
-    assert!(size_of::<adapter::WebSocket<tokio::net::TcpStream>>() <= 512);
+    assert!(size_of::<adapter::WebSocket<tokio::net::TcpStream>>() <= 520);
     assert!(future_size(task) <= 1024, "{}", future_size(task));
 }
 

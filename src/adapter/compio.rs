@@ -17,13 +17,14 @@
 //! WebSocket, not to the future that waits for it, so no bytes are lost with one. Only dropping the WebSocket cancels it.
 //!
 //! **Memory.** With completion I/O a connection that waits for bytes has lent a buffer to the operating system: 4 KiB, or
-//! 64 KiB after a read that filled it. Messages are parsed in that buffer, and written from where they were encoded.
+//! 64 KiB after a read that filled it. Messages are parsed in that buffer, and written from where they were encoded. Only
+//! behind a part of a message that [`Delivery::InPlace`](crate::Delivery::InPlace) keeps is what was read copied.
 
 use core::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use std::{boxed::Box, fmt, io, time::Instant, vec::Vec};
+use std::{boxed::Box, fmt, io, time::Instant, vec, vec::Vec};
 
 use ::compio::{
     BufResult,
@@ -35,7 +36,7 @@ use bytes::{Bytes, BytesMut};
 pub use super::Error;
 use super::poll::{self, Sleep, Timer};
 use crate::{
-    Config, Connection, Outbox,
+    Config, Connection, Inbox, Outbox,
     handshake::{Refused, server},
 };
 
@@ -114,7 +115,7 @@ impl<S: Stream> Io<S> {
     /// Needs compio's runtime as soon as it is used.
     pub fn new(stream: S) -> Self {
         let (reader, writer) = stream.split();
-        let reader = Reader { stream: reader, buffer: Vec::with_capacity(FIRST_READ) };
+        let reader = Reader { stream: reader, buffer: Box::default(), wanted: FIRST_READ };
         Self {
             reader: Half::new(reader),
             writer: Half::new(writer),
@@ -124,9 +125,10 @@ impl<S: Stream> Io<S> {
 }
 
 impl<S: Stream> poll::Io for Io<S> {
-    fn poll_read<'a>(&'a mut self, cx: &mut Context<'_>, _: &'a mut [u8]) -> Poll<io::Result<&'a mut [u8]>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, inbox: &mut Inbox, missing: u64) -> Poll<io::Result<usize>> {
         let (count, reader) = ready!(self.reader.poll(cx, Reader::read))?;
-        Poll::Ready(Ok(&mut reader.buffer[..count]))
+        inbox.give(&mut reader.buffer, count, missing);
+        Poll::Ready(Ok(count))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Outbox) -> Poll<io::Result<usize>> {
@@ -183,19 +185,20 @@ impl<T> Half<T> {
 
 struct Reader<R> {
     stream: R,
-    buffer: Vec<u8>,
+    buffer: Box<[u8]>,
+    /// What the next read takes.
+    wanted: usize,
 }
 
 impl<R: AsyncRead> Reader<R> {
     async fn read(mut self) -> (Self, io::Result<usize>) {
-        let wanted = if self.buffer.len() == self.buffer.capacity() { NEXT_READ } else { FIRST_READ };
-        if self.buffer.capacity() == wanted {
-            self.buffer.clear();
-        } else {
-            self.buffer = Vec::with_capacity(wanted);
+        if self.buffer.len() != self.wanted {
+            self.buffer = vec![0; self.wanted].into();
         }
         let BufResult(result, buffer) = self.stream.read(self.buffer).await;
         self.buffer = buffer;
+        let is_full = result.as_ref().is_ok_and(|count| *count == self.wanted);
+        self.wanted = if is_full { NEXT_READ } else { FIRST_READ };
         (self, result)
     }
 }

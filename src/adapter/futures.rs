@@ -40,8 +40,8 @@ pub use super::{
     poll::{Sleep, Timer},
 };
 use crate::{
-    Config, Connection, Outbox,
-    handshake::{Refused, server},
+    Config, Connection, Inbox, Outbox,
+    handshake::{Refused, proxy::Proxy, server},
 };
 
 /// A connection over a stream of `futures_io`.
@@ -92,6 +92,18 @@ pub async fn client<S: AsyncRead + AsyncWrite + Unpin, T: Timer>(
     poll::client(Io::new(stream, timer), request, config).await
 }
 
+/// Lets a proxy open a tunnel to a server, over a stream that is connected to the proxy: [`poll::tunnel`].
+pub async fn tunnel<S: AsyncRead + AsyncWrite + Unpin, T: Timer>(
+    stream: S,
+    timer: T,
+    proxy: &Proxy,
+    host: &str,
+    port: u16,
+    config: &Config,
+) -> Result<S, Error> {
+    Ok(poll::tunnel(Io::new(stream, timer), proxy, host, port, config).await?.stream)
+}
+
 /// Goes on with a connection whose opening handshake was done elsewhere, and of which `received` bytes were read behind
 /// it.
 pub fn from_connection<S: AsyncRead + AsyncWrite + Unpin, T: Timer>(
@@ -123,9 +135,10 @@ impl<S, T> Io<S, T> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, T: Timer> poll::Io for Io<S, T> {
-    fn poll_read<'a>(&'a mut self, cx: &mut Context<'_>, scratch: &'a mut [u8]) -> Poll<io::Result<&'a mut [u8]>> {
-        let count = ready!(Pin::new(&mut self.stream).poll_read(cx, scratch))?;
-        Poll::Ready(Ok(&mut scratch[..count]))
+    fn poll_read(&mut self, cx: &mut Context<'_>, inbox: &mut Inbox, missing: u64) -> Poll<io::Result<usize>> {
+        let count = ready!(Pin::new(&mut self.stream).poll_read(cx, inbox.room(missing)))?;
+        inbox.filled(count);
+        Poll::Ready(Ok(count))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Outbox) -> Poll<io::Result<usize>> {

@@ -3,9 +3,12 @@
 //! Nothing of the protocol is decided here: an adapter writes what is in `out`, does what
 //! [`transport`](crate::Connection::transport) says, and keeps the deadlines. [`blocking`] is the one to read first;
 //! `poll` is the loop of all asynchronous ones, and `tokio`, `futures` and `compio` lend it their sockets and timers.
+//! [`callbacks`] turns them around, for those who would rather be called.
 
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub mod blocking;
+#[cfg(all(feature = "std", feature = "handshake"))]
+pub mod callbacks;
 #[cfg(feature = "compio")]
 pub mod compio;
 #[cfg(all(feature = "std", feature = "handshake"))]

@@ -39,7 +39,7 @@ use futures_sink::Sink;
 pub use self::handshake::client;
 use self::wire::Wire;
 pub use self::{
-    handshake::{Upgrade, accept, accept_with, receive_request},
+    handshake::{Upgrade, accept, accept_with, receive_request, tunnel},
     split::{Receiver, Sender},
     timer::{Sleep, Timer},
 };
@@ -47,15 +47,15 @@ use super::{
     Error,
     machine::{HIGH_WATER, join},
 };
-use crate::{CloseCode, CloseFrame, CloseInfo, Connection, Event, Message, Outbox, PreparedMessage, SendError};
+use crate::{CloseCode, CloseFrame, CloseInfo, Connection, Event, Inbox, Message, Outbox, PreparedMessage, SendError};
 
 /// A transport that polls, and the timer of its runtime.
 ///
 /// What returns `Pending` wakes the task of the latest `cx` when it is worth another try, as everywhere.
 pub trait Io: Unpin {
-    /// Reads once, into the front of `scratch` or into a buffer of its own, and lends what came: nothing at the end of
-    /// the stream.
-    fn poll_read<'a>(&'a mut self, cx: &mut Context<'_>, scratch: &'a mut [u8]) -> Poll<io::Result<&'a mut [u8]>>;
+    /// Reads once into `inbox`, where [`room`](Inbox::room) takes `missing`, and says how much it was: 0 bytes at the end of
+    /// the stream. A transport that has to own what it reads into [`give`](Inbox::give)s that.
+    fn poll_read(&mut self, cx: &mut Context<'_>, inbox: &mut Inbox, missing: u64) -> Poll<io::Result<usize>>;
 
     /// Writes from `out`, which is not empty, as much as it takes, and says how much that was; it is removed from `out`
     /// then. As slices `out` is a [`Buf`](bytes::Buf); a transport that has to own what it writes takes

@@ -38,6 +38,7 @@
 
 #[cfg(feature = "tokio-net")]
 mod net;
+mod reconnect;
 #[cfg(feature = "tls")]
 pub mod tls;
 
@@ -60,11 +61,12 @@ use bytes::{Buf, BytesMut};
 
 #[cfg(feature = "tokio-net")]
 pub use self::net::{connect, connect_with};
+pub use self::reconnect::Reconnect;
 pub use super::Error;
 use super::poll;
 use crate::{
-    Config, Connection, Outbox,
-    handshake::{Refused, server},
+    Config, Connection, Inbox, Outbox,
+    handshake::{Refused, proxy::Proxy, server},
 };
 
 /// A connection over a stream of tokio.
@@ -132,6 +134,17 @@ pub async fn client<S: AsyncRead + AsyncWrite + Unpin>(
     poll::client(Io::new(stream), request, config).await
 }
 
+/// Lets a proxy open a tunnel to a server, over a stream that is connected to the proxy: [`poll::tunnel`].
+pub async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    proxy: &Proxy,
+    host: &str,
+    port: u16,
+    config: &Config,
+) -> Result<S, Error> {
+    Ok(poll::tunnel(Io::new(stream), proxy, host, port, config).await?.stream)
+}
+
 /// Goes on with a connection whose opening handshake was done elsewhere, and of which `received` bytes were read behind
 /// it.
 pub fn from_connection<S: AsyncRead + AsyncWrite + Unpin>(
@@ -162,11 +175,12 @@ impl<S> Io<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> poll::Io for Io<S> {
-    fn poll_read<'a>(&'a mut self, cx: &mut Context<'_>, scratch: &'a mut [u8]) -> Poll<io::Result<&'a mut [u8]>> {
-        let mut buffer = ReadBuf::new(scratch);
+    fn poll_read(&mut self, cx: &mut Context<'_>, inbox: &mut Inbox, missing: u64) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(inbox.room(missing));
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
         let count = buffer.filled().len();
-        Poll::Ready(Ok(&mut scratch[..count]))
+        inbox.filled(count);
+        Poll::Ready(Ok(count))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Outbox) -> Poll<io::Result<usize>> {

@@ -1,9 +1,11 @@
 //! The client's half of the opening handshake (RFC 6455 §4.1): [`connect`] writes a [`Request`], [`Handshake`] reads
 //! the answer.
 
+mod request;
+
 #[cfg(feature = "deflate")]
 use alloc::string::ToString;
-use alloc::{borrow::Cow, boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;
 
 use bytes::BytesMut;
@@ -12,6 +14,7 @@ use chacha20::{
     rand_core::{Rng, SeedableRng},
 };
 
+pub use self::request::Request;
 pub use super::response::Response;
 use super::{
     base64,
@@ -19,11 +22,8 @@ use super::{
     deadline::Deadline,
     error::HandshakeError,
     head::{Head, Span, StatusLine},
-    headers::check_subprotocols,
     negotiate::check_response,
     scan::Scanner,
-    uri::{Authority, Uri},
-    write::{self, Field},
 };
 use crate::{
     config::Config,
@@ -34,134 +34,8 @@ use crate::{
 #[cfg(feature = "deflate")]
 use crate::{deflate, handshake::headers::sole_extension};
 
-/// What the handshake writes into a request itself, or what has no place there.
-const MANAGED: [&str; 11] = [
-    "host",
-    "upgrade",
-    "connection",
-    "sec-websocket-key",
-    "sec-websocket-version",
-    "sec-websocket-protocol",
-    "sec-websocket-extensions",
-    "sec-websocket-accept",
-    "origin",
-    "content-length",
-    "transfer-encoding",
-];
-
 /// How many interim answers (RFC 9110 §15.2) may come before the one that counts.
-const MAX_INTERIM: u8 = 8;
-
-/// What a client asks for.
-///
-/// ```
-/// use sansock::{client::Request, handshake::Uri};
-///
-/// let uri = Uri::parse("ws://user:secret@example.com:8080/chat")?;
-/// let request = Request::from_uri(&uri).subprotocols(&["chat.v2", "chat"]).headers(&[("User-Agent", b"me/1.0")]);
-/// # Ok::<(), sansock::handshake::UriError>(())
-/// ```
-#[derive(Clone)]
-pub struct Request<'a> {
-    host: &'a str,
-    target: Cow<'a, str>,
-    origin: Option<&'a str>,
-    subprotocols: &'a [&'a str],
-    authorization: Option<String>,
-    fields: &'a [Field<'a>],
-}
-
-impl<'a> Request<'a> {
-    /// For this host, as the Host field names it: with a port unless it is the scheme's own, an IPv6 address in
-    /// brackets. The target is a path with an optional query.
-    #[must_use]
-    pub fn new(host: &'a str, target: impl Into<Cow<'a, str>>) -> Self {
-        let target = target.into();
-        Self { host, target, origin: None, subprotocols: &[], authorization: None, fields: &[] }
-    }
-
-    /// For what a URI names. Its userinfo becomes an Authorization field, unless [`headers`](Self::headers) have one.
-    #[must_use]
-    pub fn from_uri(uri: &Uri<'a>) -> Self {
-        Self { authorization: uri.basic_auth(), ..Self::new(uri.authority(), uri.target()) }
-    }
-
-    /// Offers these subprotocols, the best first (§4.1, item 10).
-    #[must_use]
-    pub fn subprotocols(mut self, best_first: &'a [&'a str]) -> Self {
-        self.subprotocols = best_first;
-        self
-    }
-
-    /// Sends this Origin, as browsers do (§4.1, item 8).
-    #[must_use]
-    pub fn origin(mut self, origin: impl Into<Option<&'a str>>) -> Self {
-        self.origin = origin.into();
-        self
-    }
-
-    /// Adds these header fields. Those that the handshake writes itself are refused, and so is any control character.
-    #[must_use]
-    pub fn headers(mut self, fields: &'a [(&'a str, &'a [u8])]) -> Self {
-        self.fields = fields;
-        self
-    }
-
-    fn check(&self) -> Result<(), SendError> {
-        Authority::parse(self.host).map_err(|_| SendError::Host)?;
-        let target = self.target.as_bytes();
-        if target.first() != Some(&b'/') || target.iter().any(|&byte| !byte.is_ascii_graphic() || byte == b'#') {
-            return Err(SendError::Target);
-        }
-        if let Some(origin) = self.origin {
-            write::check_value(origin.as_bytes())?;
-        }
-        let names_only = self.subprotocols.iter().all(|name| super::headers::token(name.as_bytes()).is_some());
-        let names = self.subprotocols.iter().map(|name| name.as_bytes());
-        if !names_only || !self.subprotocols.is_empty() && check_subprotocols(names).is_err() {
-            return Err(SendError::Subprotocol);
-        }
-        write::check_fields(self.fields, &MANAGED)
-    }
-
-    /// §4.1, items 2 to 12.
-    fn write(&self, key: &[u8; 24], subprotocols: &str, extensions: Option<&str>, out: &mut BytesMut) {
-        out.reserve(256 + self.target.len());
-        out.extend_from_slice(b"GET ");
-        out.extend_from_slice(self.target.as_bytes());
-        out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
-        out.extend_from_slice(self.host.as_bytes());
-        out.extend_from_slice(b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ");
-        out.extend_from_slice(key);
-        out.extend_from_slice(b"\r\nSec-WebSocket-Version: 13\r\n");
-        if !subprotocols.is_empty() {
-            write::field(out, "Sec-WebSocket-Protocol", subprotocols.as_bytes());
-        }
-        if let Some(extensions) = extensions {
-            write::field(out, "Sec-WebSocket-Extensions", extensions.as_bytes());
-        }
-        if let Some(origin) = self.origin {
-            write::field(out, "Origin", origin.as_bytes());
-        }
-        let has_authorization = self.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-        if let Some(authorization) = &self.authorization
-            && !has_authorization
-        {
-            write::field(out, "Authorization", authorization.as_bytes());
-        }
-        for (name, value) in self.fields {
-            write::field(out, name, value);
-        }
-        out.extend_from_slice(b"\r\n");
-    }
-}
-
-/// Keeps what authenticates a user out of logs.
-impl fmt::Debug for Request<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").field("host", &self.host).field("target", &self.target).finish_non_exhaustive()
-    }
-}
+pub(super) const MAX_INTERIM: u8 = 8;
 
 /// Writes the request, and returns the machine that reads its answer. Nothing may follow in `out` before that has
 /// yielded the [`Connection`] (§4.1).

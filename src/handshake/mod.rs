@@ -5,6 +5,8 @@
 //! is written over a list of header fields, so that requests that an HTTP library parsed take the same code:
 //! [`server::Request::from_parts`], [`client::Handshake::receive_parts`].
 //!
+//! Around a client's handshake stand [`redirect`] and [`proxy`]; a [`Route`] takes them together.
+//!
 //! [`Connection`]: crate::Connection
 
 use alloc::string::String;
@@ -19,8 +21,11 @@ mod error;
 mod head;
 mod headers;
 mod negotiate;
+pub mod proxy;
+pub mod redirect;
 mod request;
 mod response;
+mod route;
 mod scan;
 pub mod server;
 mod uri;
@@ -30,6 +35,7 @@ pub use {
     error::{HandshakeError, Malformed, Refused, UpgradeError},
     head::Fields,
     headers::{Extension, Extensions, Params, Subprotocols},
+    route::Route,
     uri::{Uri, UriError},
 };
 
