@@ -151,6 +151,32 @@ fn a_peer_that_was_silent_is_told_so() {
     assert!(matches!(result, Err(Error::Connection(Failure::KeepaliveTimeout))), "{result:?}");
 }
 
+/// What is read behind a part that stays where it is.
+#[test]
+fn a_message_in_place_comes_in_many_reads() {
+    let config = patient().delivery(sansock::Delivery::InPlace).max_message_len(8 << 20);
+    let (address, server) = serve::<Compio, _>(config, echo);
+    let mut stream = raw_client(address);
+    for length in [10, 4090, 5000, 70_000, 3_000_000] {
+        let message: Vec<u8> = (0..length).map(|index: u32| (index ^ index >> 8) as u8).collect();
+        stream.write_all(&[masked(0x82, &message), masked(0x89, b"?")].concat()).unwrap();
+        let head = if length < 126 {
+            2
+        } else if length < 0x10000 {
+            4
+        } else {
+            10
+        };
+        let mut echo = vec![0; head + message.len() + 3];
+        stream.read_exact(&mut echo).unwrap();
+        assert!(echo[head..].starts_with(&message) && echo.ends_with(b"\x8a\x01?"), "{length}");
+    }
+    stream.write_all(CLOSE).unwrap();
+    assert_eq!(read_rest(&mut stream), CLOSED);
+    drop(stream);
+    assert!(server.join().unwrap().unwrap().clean);
+}
+
 #[test]
 fn dropping_a_connection_ends_its_transport() {
     let (mut stream, server) = server(async |mut websocket| {

@@ -37,7 +37,7 @@ pub use super::Error;
 use super::poll::{self, Sleep, Timer};
 use crate::{
     Config, Connection, Inbox, Outbox,
-    handshake::{Refused, server},
+    handshake::{Refused, proxy::Proxy, server},
 };
 
 /// What the first read takes, and each after one that left room.
@@ -94,6 +94,21 @@ pub async fn client<S: Stream>(
     config: &Config,
 ) -> Result<(WebSocket<S>, crate::client::Response), Error> {
     poll::client(Io::new(stream), request, config).await
+}
+
+/// Lets a proxy open a tunnel to a server, over a stream that is connected to the proxy: [`poll::tunnel`]. What comes back
+/// are the halves of the stream, which are a [`Stream`] again.
+pub async fn tunnel<S: Stream>(
+    stream: S,
+    proxy: &Proxy,
+    host: &str,
+    port: u16,
+    config: &Config,
+) -> Result<(S::ReadHalf, S::WriteHalf), Error> {
+    let io = poll::tunnel(Io::new(stream), proxy, host, port, config).await?;
+    // No operation is under way: the last one brought the answer.
+    let halves = io.reader.idle.map(|reader| reader.stream).zip(io.writer.idle);
+    halves.ok_or_else(|| io::Error::from(io::ErrorKind::BrokenPipe).into())
 }
 
 /// Goes on with a connection whose opening handshake was done elsewhere, and of which `received` bytes were read behind
