@@ -1,9 +1,7 @@
 //! The client's half of the opening handshake (RFC 6455 §4.1): [`connect`] writes a [`Request`], [`Handshake`] reads
-//! the answer.
+//! the answer. Over HTTP/2 and HTTP/3 it is [`extended_connect`] and [`ExtendedConnect`].
 
-#[cfg(feature = "deflate")]
-use alloc::string::ToString;
-use alloc::{borrow::Cow, boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use bytes::BytesMut;
@@ -12,18 +10,20 @@ use chacha20::{
     rand_core::{Rng, SeedableRng},
 };
 
-pub use super::response::Response;
 use super::{
     base64,
     body::Body,
     deadline::Deadline,
     error::HandshakeError,
-    head::{Head, Span, StatusLine},
-    headers::check_subprotocols,
-    negotiate::check_response,
+    head::{Head, StatusLine},
+    offer::Offer,
     scan::Scanner,
-    uri::{Authority, Uri},
     write::{self, Field},
+};
+pub use super::{
+    extended_connect::{ExtendedConnect, extended_connect},
+    offer::{Parts, Request},
+    response::Response,
 };
 use crate::{
     config::Config,
@@ -31,137 +31,9 @@ use crate::{
     error::SendError,
     timer::Timestamp,
 };
-#[cfg(feature = "deflate")]
-use crate::{deflate, handshake::headers::sole_extension};
-
-/// What the handshake writes into a request itself, or what has no place there.
-const MANAGED: [&str; 11] = [
-    "host",
-    "upgrade",
-    "connection",
-    "sec-websocket-key",
-    "sec-websocket-version",
-    "sec-websocket-protocol",
-    "sec-websocket-extensions",
-    "sec-websocket-accept",
-    "origin",
-    "content-length",
-    "transfer-encoding",
-];
 
 /// How many interim answers (RFC 9110 §15.2) may come before the one that counts.
 const MAX_INTERIM: u8 = 8;
-
-/// What a client asks for.
-///
-/// ```
-/// use sansock::{client::Request, handshake::Uri};
-///
-/// let uri = Uri::parse("ws://user:secret@example.com:8080/chat")?;
-/// let request = Request::from_uri(&uri).subprotocols(&["chat.v2", "chat"]).headers(&[("User-Agent", b"me/1.0")]);
-/// # Ok::<(), sansock::handshake::UriError>(())
-/// ```
-#[derive(Clone)]
-pub struct Request<'a> {
-    host: &'a str,
-    target: Cow<'a, str>,
-    origin: Option<&'a str>,
-    subprotocols: &'a [&'a str],
-    authorization: Option<String>,
-    fields: &'a [Field<'a>],
-}
-
-impl<'a> Request<'a> {
-    /// For this host, as the Host field names it: with a port unless it is the scheme's own, an IPv6 address in
-    /// brackets. The target is a path with an optional query.
-    #[must_use]
-    pub fn new(host: &'a str, target: impl Into<Cow<'a, str>>) -> Self {
-        let target = target.into();
-        Self { host, target, origin: None, subprotocols: &[], authorization: None, fields: &[] }
-    }
-
-    /// For what a URI names. Its userinfo becomes an Authorization field, unless [`headers`](Self::headers) have one.
-    #[must_use]
-    pub fn from_uri(uri: &Uri<'a>) -> Self {
-        Self { authorization: uri.basic_auth(), ..Self::new(uri.authority(), uri.target()) }
-    }
-
-    /// Offers these subprotocols, the best first (§4.1, item 10).
-    #[must_use]
-    pub fn subprotocols(mut self, best_first: &'a [&'a str]) -> Self {
-        self.subprotocols = best_first;
-        self
-    }
-
-    /// Sends this Origin, as browsers do (§4.1, item 8).
-    #[must_use]
-    pub fn origin(mut self, origin: impl Into<Option<&'a str>>) -> Self {
-        self.origin = origin.into();
-        self
-    }
-
-    /// Adds these header fields. Those that the handshake writes itself are refused, and so is any control character.
-    #[must_use]
-    pub fn headers(mut self, fields: &'a [(&'a str, &'a [u8])]) -> Self {
-        self.fields = fields;
-        self
-    }
-
-    fn check(&self) -> Result<(), SendError> {
-        Authority::parse(self.host).map_err(|_| SendError::Host)?;
-        let target = self.target.as_bytes();
-        if target.first() != Some(&b'/') || target.iter().any(|&byte| !byte.is_ascii_graphic() || byte == b'#') {
-            return Err(SendError::Target);
-        }
-        if let Some(origin) = self.origin {
-            write::check_value(origin.as_bytes())?;
-        }
-        let names_only = self.subprotocols.iter().all(|name| super::headers::token(name.as_bytes()).is_some());
-        let names = self.subprotocols.iter().map(|name| name.as_bytes());
-        if !names_only || !self.subprotocols.is_empty() && check_subprotocols(names).is_err() {
-            return Err(SendError::Subprotocol);
-        }
-        write::check_fields(self.fields, &MANAGED)
-    }
-
-    /// §4.1, items 2 to 12.
-    fn write(&self, key: &[u8; 24], subprotocols: &str, extensions: Option<&str>, out: &mut BytesMut) {
-        out.reserve(256 + self.target.len());
-        out.extend_from_slice(b"GET ");
-        out.extend_from_slice(self.target.as_bytes());
-        out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
-        out.extend_from_slice(self.host.as_bytes());
-        out.extend_from_slice(b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ");
-        out.extend_from_slice(key);
-        out.extend_from_slice(b"\r\nSec-WebSocket-Version: 13\r\n");
-        if !subprotocols.is_empty() {
-            write::field(out, "Sec-WebSocket-Protocol", subprotocols.as_bytes());
-        }
-        if let Some(extensions) = extensions {
-            write::field(out, "Sec-WebSocket-Extensions", extensions.as_bytes());
-        }
-        if let Some(origin) = self.origin {
-            write::field(out, "Origin", origin.as_bytes());
-        }
-        let has_authorization = self.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-        if let Some(authorization) = &self.authorization
-            && !has_authorization
-        {
-            write::field(out, "Authorization", authorization.as_bytes());
-        }
-        for (name, value) in self.fields {
-            write::field(out, name, value);
-        }
-        out.extend_from_slice(b"\r\n");
-    }
-}
-
-/// Keeps what authenticates a user out of logs.
-impl fmt::Debug for Request<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").field("host", &self.host).field("target", &self.target).finish_non_exhaustive()
-    }
-}
 
 /// Writes the request, and returns the machine that reads its answer. Nothing may follow in `out` before that has
 /// yielded the [`Connection`] (§4.1).
@@ -176,44 +48,36 @@ pub fn connect(
     seed: [u8; 32],
     out: &mut BytesMut,
 ) -> Result<Handshake, SendError> {
-    request.check()?;
-    // §4.1, item 7: 16 random bytes in base64. What the masks grow from is another part of the same stream.
-    let mut random = ChaCha12Rng::from_seed(seed);
-    let mut bytes = [0; 48];
-    random.fill_bytes(&mut bytes);
-    let (nonce, rest) = bytes.split_at(16);
-    let key = base64(nonce);
-    let mut seed = [0; 32];
-    seed.copy_from_slice(rest);
+    let handshake = Handshake::new(request, config, seed)?;
+    out.reserve(256 + request.target.len());
+    out.extend_from_slice(b"GET ");
+    out.extend_from_slice(request.target.as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    let extensions = handshake.offer.extensions();
+    for (name, value) in handshake.fields(request, extensions.as_deref()) {
+        write::field(out, name, value);
+    }
+    out.extend_from_slice(b"\r\n");
+    Ok(handshake)
+}
 
-    let subprotocols = request.subprotocols.join(", ");
-    #[cfg(feature = "deflate")]
-    let extensions = config.deflate.map(|deflate| deflate.offer().to_string());
-    #[cfg(not(feature = "deflate"))]
-    let extensions: Option<String> = None;
-    request.write(&key, &subprotocols, extensions.as_deref(), out);
-    Ok(Handshake {
-        key,
-        seed,
-        subprotocols,
-        phase: Phase::Head(Scanner::new(config)),
-        interim: 0,
-        deadline: Deadline::after(config.handshake_timeout),
-        config: config.clone(),
-    })
+/// The same for a request that an HTTP library writes, of version 1.1, and for an answer that it reads:
+/// [`Handshake::receive_parts`].
+pub fn connect_parts(request: &Request<'_>, config: &Config, seed: [u8; 32]) -> Result<(Handshake, Parts), SendError> {
+    let handshake = Handshake::new(request, config, seed)?;
+    let extensions = handshake.offer.extensions();
+    let parts = Parts::new("GET", &request.target, handshake.fields(request, extensions.as_deref()));
+    Ok((handshake, parts))
 }
 
 /// Reads the answer to a request. No I/O and no clock; holds at most [`max_head_len`](Config::max_head_len) or
 /// [`max_body_len`](Config::max_body_len), and some 600 bytes.
 pub struct Handshake {
     key: [u8; 24],
-    seed: [u8; 32],
-    /// What was offered, as the field says it.
-    subprotocols: String,
+    offer: Offer,
     phase: Phase,
     interim: u8,
     deadline: Deadline,
-    config: Config,
 }
 
 #[derive(Debug)]
@@ -229,6 +93,35 @@ enum Phase {
 }
 
 impl Handshake {
+    fn new(request: &Request<'_>, config: &Config, seed: [u8; 32]) -> Result<Self, SendError> {
+        // §4.1, item 7: 16 random bytes in base64. What the masks grow from is another part of the same stream.
+        let mut random = ChaCha12Rng::from_seed(seed);
+        let mut bytes = [0; 48];
+        random.fill_bytes(&mut bytes);
+        let (nonce, rest) = bytes.split_at(16);
+        let mut seed = [0; 32];
+        seed.copy_from_slice(rest);
+        Ok(Self {
+            key: base64(nonce),
+            offer: Offer::new(request, config, seed)?,
+            phase: Phase::Head(Scanner::new(config)),
+            interim: 0,
+            deadline: Deadline::after(config.handshake_timeout),
+        })
+    }
+
+    /// §4.1, items 4 to 12.
+    #[inline]
+    fn fields<'f>(&'f self, request: &'f Request<'_>, extensions: Option<&'f str>) -> impl Iterator<Item = Field<'f>> {
+        let opening: [Field<'f>; 4] = [
+            ("Host", request.host.as_bytes()),
+            ("Upgrade", b"websocket"),
+            ("Connection", b"Upgrade"),
+            ("Sec-WebSocket-Key", &self.key),
+        ];
+        opening.into_iter().chain(self.offer.fields(request, extensions))
+    }
+
     /// Takes the answer from the front of `input`; `None` while it is not complete. What follows a 101, the first
     /// frames, stays in `input`.
     ///
@@ -255,11 +148,12 @@ impl Handshake {
         status: u16,
         fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> Result<(Connection, Response), HandshakeError> {
-        let (head, []) = Head::from_parts([], fields);
-        let response =
-            Response { head, status, reason: Span::default(), subprotocol: None, body: Vec::new(), whole: false };
-        let result =
-            if status == 101 { self.finish(response) } else { Err(HandshakeError::Rejected(Box::new(response))) };
+        let response = Response::from_parts(status, fields);
+        let result = if status == 101 {
+            self.offer.finish(response, Some(&self.key))
+        } else {
+            Err(HandshakeError::Rejected(Box::new(response)))
+        };
         self.close(if result.is_ok() { Phase::Done } else { Phase::Closed });
         result
     }
@@ -354,7 +248,7 @@ impl Handshake {
                 if self.interim > MAX_INTERIM {
                     return Err(HandshakeError::TooManyInterim);
                 }
-                self.phase = Phase::Head(Scanner::new(&self.config));
+                self.phase = Phase::Head(Scanner::new(&self.offer.config));
                 return Ok(None);
             }
             101 if line.minor_version == 0 => return Err(HandshakeError::Version),
@@ -362,44 +256,13 @@ impl Handshake {
         }
         let response = Response { reason, head, status, subprotocol: None, body: Vec::new(), whole: true };
         if status == 101 {
-            let connected = self.finish(response)?;
+            let connected = self.offer.finish(response, Some(&self.key))?;
             self.close(Phase::Done);
             return Ok(Some(connected));
         }
-        let body = Body::new(status, &response.head, self.config.max_body_len, self.config.max_head_len);
+        let body = Body::new(status, &response.head, self.offer.config.max_body_len, self.offer.config.max_head_len);
         self.phase = Phase::Body(Box::new(response), body);
         Ok(None)
-    }
-
-    /// A 101: checks it and makes the connection.
-    fn finish(&self, mut response: Response) -> Result<(Connection, Response), HandshakeError> {
-        let offered = self.subprotocols.split([',', ' ']).filter(|name| !name.is_empty());
-        let chosen = check_response(response.head.raw_fields(), &self.key, offered)?;
-        let mut connection = Connection::client(&self.config, self.seed);
-        self.extend(&mut connection, chosen.extensions)?;
-        let has_subprotocol = chosen.subprotocol.is_some();
-        response.subprotocol = if has_subprotocol { response.head.first("sec-websocket-protocol") } else { None };
-        Ok((connection, response))
-    }
-
-    /// §4.1, condition 5: the extensions of the answer are among those that were offered, which is at most one.
-    #[cfg(feature = "deflate")]
-    fn extend(&self, connection: &mut Connection, extensions: Option<&[u8]>) -> Result<(), HandshakeError> {
-        let Some(extensions) = extensions else { return Ok(()) };
-        let answer = sole_extension(extensions).filter(|answer| answer.name == deflate::NAME);
-        let (Some(answer), Some(settings)) = (answer, &self.config.deflate) else {
-            return Err(HandshakeError::Extension);
-        };
-        let answer = deflate::Params::of_answer(answer.params()).map_err(HandshakeError::Deflate)?;
-        let agreement = settings.confirm(&answer).map_err(HandshakeError::Deflate)?;
-        connection.set_deflate(agreement, settings);
-        Ok(())
-    }
-
-    #[cfg(not(feature = "deflate"))]
-    #[allow(clippy::unused_self, reason = "nothing is offered without the feature")]
-    fn extend(&self, _connection: &mut Connection, extensions: Option<&[u8]>) -> Result<(), HandshakeError> {
-        if extensions.is_some() { Err(HandshakeError::Extension) } else { Ok(()) }
     }
 
     fn close(&mut self, phase: Phase) {
