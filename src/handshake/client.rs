@@ -52,11 +52,13 @@ pub fn connect(
     out.reserve(256 + request.target.len());
     out.extend_from_slice(b"GET ");
     out.extend_from_slice(request.target.as_bytes());
-    out.extend_from_slice(b" HTTP/1.1\r\n");
+    out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+    out.extend_from_slice(request.host.as_bytes());
+    out.extend_from_slice(b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ");
+    out.extend_from_slice(&handshake.key);
+    out.extend_from_slice(b"\r\n");
     let extensions = handshake.offer.extensions();
-    for (name, value) in handshake.fields(request, extensions.as_deref()) {
-        write::field(out, name, value);
-    }
+    handshake.offer.fields(request, extensions.as_deref()).for_each(|(name, value)| write::field(out, name, value));
     out.extend_from_slice(b"\r\n");
     Ok(handshake)
 }
@@ -66,7 +68,14 @@ pub fn connect(
 pub fn connect_parts(request: &Request<'_>, config: &Config, seed: [u8; 32]) -> Result<(Handshake, Parts), SendError> {
     let handshake = Handshake::new(request, config, seed)?;
     let extensions = handshake.offer.extensions();
-    let parts = Parts::new("GET", &request.target, handshake.fields(request, extensions.as_deref()));
+    let opening: [Field<'_>; 4] = [
+        ("Host", request.host.as_bytes()),
+        ("Upgrade", b"websocket"),
+        ("Connection", b"Upgrade"),
+        ("Sec-WebSocket-Key", &handshake.key),
+    ];
+    let fields = opening.into_iter().chain(handshake.offer.fields(request, extensions.as_deref()));
+    let parts = Parts::new("GET", &request.target, fields);
     Ok((handshake, parts))
 }
 
@@ -108,18 +117,6 @@ impl Handshake {
             interim: 0,
             deadline: Deadline::after(config.handshake_timeout),
         })
-    }
-
-    /// §4.1, items 4 to 12.
-    #[inline]
-    fn fields<'f>(&'f self, request: &'f Request<'_>, extensions: Option<&'f str>) -> impl Iterator<Item = Field<'f>> {
-        let opening: [Field<'f>; 4] = [
-            ("Host", request.host.as_bytes()),
-            ("Upgrade", b"websocket"),
-            ("Connection", b"Upgrade"),
-            ("Sec-WebSocket-Key", &self.key),
-        ];
-        opening.into_iter().chain(self.offer.fields(request, extensions))
     }
 
     /// Takes the answer from the front of `input`; `None` while it is not complete. What follows a 101, the first
