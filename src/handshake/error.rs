@@ -278,6 +278,12 @@ impl From<Malformed> for HandshakeError {
     }
 }
 
+impl From<UpgradeError> for Refused {
+    fn from(error: UpgradeError) -> Self {
+        Self::Request(error)
+    }
+}
+
 impl From<SendError> for Refused {
     fn from(error: SendError) -> Self {
         Self::Response(error)

@@ -399,6 +399,11 @@ impl<'a> Response<'a> {
         self
     }
 
+    #[cfg(feature = "http")]
+    pub(crate) fn fields(&self) -> &'a [Field<'a>] {
+        self.fields
+    }
+
     /// Adds these header fields, such as Set-Cookie. Those that the handshake writes itself are refused, and so is any
     /// control character.
     #[must_use]
