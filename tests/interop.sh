@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Talk to other implementations over real sockets: Python `websockets`, npm `ws` and Chromium against our echo server, and
-# our client against servers of the first two; each without compression and with it. Fails at the first thing that is not
-# as it should be.
+# our client against servers of the first two; each without compression and with it. The same peers against our servers on
+# hyper and axum, and Python `h2` over HTTP/2. Fails at the first thing that is not as it should be.
 # usage: tests/interop.sh
 #   PYTHON   a Python 3 with its venv module (default python3.11)
 #   CHROMIUM, CHROMEDRIVER   the browser and its driver, of one version (default: Debian's, in /usr/bin)
@@ -27,16 +27,17 @@ if [ ${#missing[@]} -gt 0 ]; then
     DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" > "$work/apt.log"
 fi
 [ -x "$work/python/bin/python" ] || "$python" -m venv "$work/python"
-"$work/python/bin/python" -m pip --quiet --disable-pip-version-check install --upgrade websockets selenium
+"$work/python/bin/python" -m pip --quiet --disable-pip-version-check install --upgrade websockets selenium h2
 # The scripts go where the packages are: Node looks for a module beside the file that imports it.
 cp tests/interop/*.mjs "$work"
 npm --prefix "$work" install --no-audit --no-fund --silent ws@latest
 python=$work/python/bin/python
-"$python" -m pip --disable-pip-version-check list 2> /dev/null | grep -E '^(websockets|selenium) '
+"$python" -m pip --disable-pip-version-check list 2> /dev/null | grep -E '^(websockets|selenium|h2) '
 npm --prefix "$work" ls --depth=0 --silent | grep "@[0-9]"
 "$CHROMIUM" --version 2> /dev/null
 
 cargo build --release --example echo_server --example interop_client
+cargo build --release --features axum,http2 --example hyper_server --example axum_server
 
 # --- what runs beside us ends with us
 cleanup() {
@@ -117,6 +118,20 @@ for preset in "default:permessage-deflate" "low-memory:permessage-deflate; $limi
     check node "$work/deflate.mjs" "$port" "$preset"
     echo "== echo server, --deflate $preset: Chromium"
     check "$python" tests/interop/browser.py "$port" "$extensions"
+    stop
+done
+
+for name in hyper_server axum_server; do
+    port=$(free_port)
+    start "$work/$name.log" "$bin/$name" --listen "127.0.0.1:$port"
+    echo "== $name: Python websockets"
+    check "$python" tests/interop/client.py "$port"
+    echo "== $name: npm ws"
+    check node "$work/client.mjs" "$port"
+    echo "== $name: Chromium"
+    check "$python" tests/interop/browser.py "$port"
+    echo "== $name: Python h2"
+    check "$python" tests/interop/http2.py "$port"
     stop
 done
 
