@@ -79,7 +79,7 @@
 //! |---|---|---|
 //! | [`adapter`] | one file a runtime, nothing of the protocol | |
 //! | `outbox.rs` | output in order, large and shared parts by reference | |
-//! | `handshake/` | the opening handshake of both roles | §4 |
+//! | `handshake/` | the opening handshake of both roles | §4, RFC 8441 |
 //! | `connection.rs`, `connection/` | the machine: `receive`, `send`, `close` | §5 to §7 |
 //! | [`deflate`] | permessage-deflate | RFC 7692 |
 //! | [`message`] | events, pieces of messages, and putting them together | §5.4, §5.6 |

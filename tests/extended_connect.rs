@@ -150,6 +150,35 @@ fn r113_a_page_comes_by_the_same_way() {
     refused(&[(":method", b"CONNECT"), (":authority", b"h:443")], UpgradeError::Pseudo, 400);
 }
 
+/// R113, R115, R116: all combinations of good fields, bad ones and none, against the rule in one line.
+#[test]
+fn r113_a_request_opens_a_websocket_when_all_of_it_is_right() {
+    const FIELDS: [(&str, &[&str], &[&str]); 7] = [
+        (":method", &["CONNECT"], &["GET"]),
+        (":protocol", &["websocket", "WEBSOCKET"], &["h2c"]),
+        (":scheme", &["https", "HTTP"], &["ws"]),
+        (":authority", &["h", "h:1"], &["a b"]),
+        (":path", &["/", "/?q"], &["", "q"]),
+        ("sec-websocket-version", &["13"], &["12"]),
+        ("sec-websocket-protocol", &["", "a", "a,b"], &["a a"]),
+    ];
+    let choices = FIELDS.map(|(_, good, bad)| good.len() + bad.len() + 1);
+    let total: usize = choices.iter().product();
+    for mut number in 0..total {
+        let (mut fields, mut expected) = (Vec::<Field<'_>>::new(), true);
+        for ((name, good, bad), choices) in FIELDS.into_iter().zip(choices) {
+            let choice = number % choices;
+            number /= choices;
+            let value = good.iter().chain(bad).nth(choice);
+            // Only subprotocols may be left out, or be a list of nothing: then they are left out here.
+            expected &= choice < good.len() || value.is_none() && name == "sec-websocket-protocol";
+            fields
+                .extend(value.filter(|value| name.starts_with(':') || !value.is_empty()).map(|v| (name, v.as_bytes())));
+        }
+        assert_eq!(parse(&fields).verdict().is_ok(), expected, "{fields:?}");
+    }
+}
+
 #[test]
 fn r114_there_is_no_key_and_no_accept() {
     let plain = accepted(&REQUEST).1;

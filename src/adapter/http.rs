@@ -25,7 +25,8 @@ use core::iter;
 use std::string::{String, ToString};
 
 use ::http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    request::Parts,
     uri::{Authority, PathAndQuery},
 };
 
@@ -50,7 +51,7 @@ pub fn request<B>(
 
 /// The same of a request's parts.
 pub fn request_from_parts(
-    parts: &request::Parts,
+    parts: &Parts,
     protocol: Option<&str>,
     config: &Config,
 ) -> Result<server::Request, UpgradeError> {
