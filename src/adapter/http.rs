@@ -1,4 +1,4 @@
-//! Requests and answers as values of the crate [`http`](::http), for every HTTP library that speaks in them.
+//! Requests and answers as values of the crate `http`, for every HTTP library that speaks in them.
 //!
 //! A server makes a [`request`] of what the library parsed, and answers by [`accept`] or with a [`refusal`]:
 //!

@@ -1,5 +1,5 @@
 //! hyper 1: the WebSocket behind a request that hyper parsed, or sent. A [`WebSocket`] is that of
-//! [`tokio`](super::tokio).
+//! [`tokio`].
 //!
 //! Connections of HTTP/1.1 have to be served `with_upgrades()`. For those of HTTP/2 there is the feature `http2`, and they
 //! have to `enable_connect_protocol()`; the same function serves both:
