@@ -2,6 +2,7 @@
 #![cfg(feature = "handshake")]
 
 use bytes::BytesMut;
+use proptest::{collection::vec, prelude::*, sample::select};
 use sansock::{
     Config, Connection, Error, Event, HandshakeError, Malformed, OriginPolicy, Refused, SendError, Transport,
     UpgradeError, Violation,
@@ -292,6 +293,87 @@ fn r116_names_are_in_lower_case() {
 
 fn ask(request: &Request<'_>) -> (client::ExtendedConnect, client::Parts) {
     client::extended_connect(request, &config(), [1; 32]).unwrap()
+}
+
+/// A field that both ways of asking judge, right or wrong.
+fn judged_field() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
+    let name = select(vec![
+        "sec-websocket-version",
+        "sec-websocket-protocol",
+        "sec-websocket-extensions",
+        "origin",
+        "content-length",
+        "cookie",
+    ]);
+    let known = select(vec![
+        &b"13"[..],
+        b"8",
+        b"chat",
+        b"a, b",
+        b"a; b=1",
+        b"https://h",
+        b"http://h",
+        b"null",
+        b"0",
+        b"1",
+        b"",
+    ]);
+    let any = vec(prop_oneof![0x20..0x7f_u8, 0x80..=0xff_u8, Just(b'\t')], 0..8);
+    (name, prop_oneof![3 => known.prop_map(<[u8]>::to_vec), 1 => any])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// I1: whatever a library hands over is judged, or refused as no request of HTTP/2; what is accepted has what it needs.
+    #[test]
+    fn i1_any_fields_are_judged(changes in vec((0..12_usize, "[:a-zA-Z -]{0,9}", vec(any::<u8>(), 0..9)), 0..6)) {
+        let mut fields: Vec<(&str, &[u8])> = REQUEST.into();
+        for (at, name, value) in &changes {
+            match fields.get_mut(*at) {
+                Some(field) if name.len() > 4 => field.1 = value,
+                _ => fields.insert((*at).min(fields.len()), (name, value)),
+            }
+        }
+        let Ok(request) = server::Request::from_stream(fields.iter().copied(), &config()) else { return Ok(()) };
+        let accepted = request.accept_parts(&Response::new().subprotocol(request.subprotocols().next()));
+        prop_assert_eq!(accepted.is_ok(), request.verdict().is_ok());
+        if accepted.is_ok() {
+            prop_assert_eq!(request.method(), "CONNECT");
+            prop_assert!(request.target().starts_with('/') && request.host().is_some());
+            prop_assert!(fields.iter().filter(|(name, _)| name.starts_with(':')).count() == 5);
+        }
+    }
+
+    /// R116: whatever the other fields are, the verdict is that of HTTP/1.1.
+    #[test]
+    fn r116_the_verdict_is_that_of_http_1(mut others in vec(judged_field(), 0..5), version in any::<bool>()) {
+        if version {
+            others.push(("sec-websocket-version", b"13".to_vec()));
+        }
+        let judge = |own: &[Field<'_>], from: fn(&[Field<'_>], &Config) -> server::Request| {
+            let others = others.iter().map(|(name, value)| (*name, &value[..]));
+            let fields: Vec<_> = own.iter().copied().chain(others).collect();
+            from(&fields, &Config::default()).verdict()
+        };
+        let stream = judge(&[&with(":authority", b"h")[..5]].concat(), |fields, config| {
+            server::Request::from_stream(fields.iter().copied(), config).unwrap()
+        });
+        let upgrade: [Field<'_>; 4] = [
+            ("host", b"h"),
+            ("upgrade", b"websocket"),
+            ("connection", b"upgrade"),
+            ("sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
+        let http_1 = judge(&upgrade, |fields, config| {
+            server::Request::from_parts("GET", "https://h/chat", fields.iter().copied(), config).unwrap()
+        });
+        let expected = http_1.map_err(|error| match error {
+            UpgradeError::Version => UpgradeError::ConnectVersion,
+            same => same,
+        });
+        prop_assert_eq!(stream, expected);
+    }
 }
 
 #[test]
