@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use adapters::{CLOSE, CLOSED, REQUEST, masked, patient, read_bytes, read_head, read_rest};
+use adapters::{CLOSE, CLOSED, REQUEST, impatient, masked, millis, patient, read_bytes, read_head, read_rest};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Full};
@@ -53,12 +53,16 @@ fn config() -> Config {
     patient().origin(OriginPolicy::list(["https://page.example"])).max_message_len(4 << 20)
 }
 
-/// Echoes; a page is at `/page`.
+/// Echoes; a page is at `/page`, and at `/impatient` a server that waits for nobody.
 fn respond(mut request: Request<Incoming>, outcomes: &mpsc::Sender<Outcome>) -> Response<Full<Bytes>> {
     if request.uri().path() == "/page" {
         return Response::new("a page".into());
     }
-    let answered = Upgrade::new(&mut request, &config()).map_err(Into::into).and_then(|upgrade| {
+    let config = match request.uri().path() {
+        "/impatient" => impatient().close_timeout(millis(50)),
+        _ => config(),
+    };
+    let answered = Upgrade::new(&mut request, &config).map_err(Into::into).and_then(|upgrade| {
         let chosen = upgrade.request().preferred(&["echo"]);
         upgrade.accept(&server::Response::new().subprotocol(chosen).headers(&[("X-Served-By", b"hyper")]))
     });
@@ -343,6 +347,25 @@ fn r119_a_stream_that_ends_without_a_close_is_lost() {
         assert_eq!(websocket.recv().await.unwrap(), Some("hello".into()));
         drop(websocket);
         is_lost(&outcomes);
+    });
+}
+
+/// R119: a client that leaves the window of its stream shut is given up; the streams beside it go on.
+#[test]
+fn r119_a_client_that_never_reads_is_given_up() {
+    run(async {
+        let (address, outcomes) = serve(Serving::Both).await;
+        let mut sender = http2::connect(address).await;
+        let ask = |path| client::Request::new("localhost", path).secure(false);
+        let (mut websocket, _) = http2::open(&mut sender, &ask("/impatient"), &patient()).await.unwrap();
+        let (mut beside, _) = http2::open(&mut sender, &ask("/"), &patient()).await.unwrap();
+        // It sends until the server does not read any more, and never receives.
+        let client = tokio::spawn(async move { while websocket.send(vec![0; 1 << 18]).await.is_ok() {} });
+        let outcome = outcomes.recv_timeout(Duration::from_secs(30)).unwrap();
+        assert!(matches!(outcome, Err(Error::Connection(Failure::KeepaliveTimeout) | Error::Io(_))), "{outcome:?}");
+        client.abort();
+        beside.send("hello").await.unwrap();
+        assert_eq!(beside.recv().await.unwrap(), Some("hello".into()));
     });
 }
 

@@ -50,6 +50,10 @@ use crate::{
 
 /// A connection over what hyper leaves: the rest of a connection of HTTP/1.1, or a stream of HTTP/2. What hyper had read of
 /// it already comes first.
+///
+/// On a stream, hyper takes a write before there is room for it in the peer's window. When the peer never makes any, the
+/// WebSocket is given up by its deadlines, but what hyper took, a few messages at most, stays until the connection of
+/// HTTP/2 ends; hyper's `max_concurrent_streams` bounds how many such streams a connection can have.
 pub type WebSocket = tokio::WebSocket<TokioIo<Upgraded>>;
 
 /// A request that waits for its answer, and the connection or stream that it came by.
