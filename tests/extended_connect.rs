@@ -30,7 +30,7 @@ fn config() -> Config {
 }
 
 fn parse(fields: &[Field<'_>]) -> server::Request {
-    server::Request::from_stream(fields.iter().copied(), &config()).unwrap()
+    server::Request::from_fields(fields.iter().copied(), &config()).unwrap()
 }
 
 /// The example with one field in place of another of that name.
@@ -251,7 +251,7 @@ fn r116_the_offer_is_judged_as_over_http_1() {
 fn r116_the_origin_is_the_own_one_or_allowed() {
     let judge = |origin: &'static [u8], policy: OriginPolicy| {
         let fields = with("origin", origin);
-        server::Request::from_stream(fields, &Config::default().origin(policy)).unwrap().verdict()
+        server::Request::from_fields(fields, &Config::default().origin(policy)).unwrap().verdict()
     };
     let same = |origin| judge(origin, OriginPolicy::same());
     assert_eq!(same(b"https://server.example.com"), Ok(()));
@@ -265,7 +265,7 @@ fn r116_the_origin_is_the_own_one_or_allowed() {
 /// R116: field names are in lower case, and values without control characters: else it is no request of HTTP/2.
 #[test]
 fn r116_names_are_in_lower_case() {
-    let from = |name, value| server::Request::from_stream(and(name, value), &config()).err();
+    let from = |name, value| server::Request::from_fields(and(name, value), &config()).err();
     assert_eq!(from("Origin", b"x"), Some(SendError::FieldName));
     assert_eq!(from("a b", b"x"), Some(SendError::FieldName));
     assert_eq!(from("", b"x"), Some(SendError::FieldName));
@@ -335,7 +335,7 @@ proptest! {
                 _ => fields.insert((*at).min(fields.len()), (name, value)),
             }
         }
-        let Ok(request) = server::Request::from_stream(fields.iter().copied(), &config()) else { return Ok(()) };
+        let Ok(request) = server::Request::from_fields(fields.iter().copied(), &config()) else { return Ok(()) };
         let accepted = request.accept_parts(&Response::new().subprotocol(request.subprotocols().next()));
         prop_assert_eq!(accepted.is_ok(), request.verdict().is_ok());
         if accepted.is_ok() {
@@ -357,7 +357,7 @@ proptest! {
             from(&fields, &Config::default()).verdict()
         };
         let stream = judge(&[&with(":authority", b"h")[..5]].concat(), |fields, config| {
-            server::Request::from_stream(fields.iter().copied(), config).unwrap()
+            server::Request::from_fields(fields.iter().copied(), config).unwrap()
         });
         let upgrade: [Field<'_>; 4] = [
             ("host", b"h"),
@@ -417,7 +417,7 @@ fn r118_another_protocol_is_not_implemented() {
 #[test]
 fn r119_frames_are_those_of_any_websocket() {
     let (handshake, parts) = ask(&Request::new("server.example.com", "/chat"));
-    let request = server::Request::from_stream(parts.fields(), &config()).unwrap();
+    let request = server::Request::from_fields(parts.fields(), &config()).unwrap();
     let (mut server, accepted) = request.accept_parts(&Response::new()).unwrap();
     let (mut client, _) = handshake.receive_parts(accepted.status(), accepted.fields()).unwrap();
 
@@ -495,7 +495,7 @@ fn r116_permessage_deflate_is_agreed_on() {
 
     let config = config().deflate(Deflate::default());
     let (handshake, parts) = client::extended_connect(&Request::new("h", "/"), &config, [1; 32]).unwrap();
-    let request = server::Request::from_stream(parts.fields(), &config).unwrap();
+    let request = server::Request::from_fields(parts.fields(), &config).unwrap();
     let (server, accepted) = request.accept_parts(&Response::new()).unwrap();
     assert_eq!(text(accepted.fields()), pairs(&[("sec-websocket-extensions", "permessage-deflate")]));
     let (client, _) = handshake.receive_parts(200, accepted.fields()).unwrap();

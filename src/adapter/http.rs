@@ -80,7 +80,7 @@ fn read(
             (":path", uri.path_and_query().map(PathAndQuery::as_str)),
         ];
         let pseudo = pseudo.into_iter().filter_map(|(name, value)| Some((name, value?.as_bytes())));
-        server::Request::from_stream(pseudo.chain(fields(headers)), config)
+        server::Request::from_fields(pseudo.chain(fields(headers)), config)
     };
     // Names and values of these types are valid; a URI may have bytes that no request has.
     request.map_err(|_| UpgradeError::Target)

@@ -4,7 +4,7 @@
 //! or all at once, and leave what follows it in the caller's buffer: the first frames may be there already. What decides
 //! is written over a list of header fields, so that requests that an HTTP library parsed take the same code:
 //! [`server::Request::from_parts`], [`client::connect_parts`]; over HTTP/2 and HTTP/3 (RFC 8441, RFC 9220)
-//! [`server::Request::from_stream`], [`client::extended_connect`].
+//! [`server::Request::from_fields`], [`client::extended_connect`].
 //!
 //! [`Connection`]: crate::Connection
 

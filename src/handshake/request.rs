@@ -105,12 +105,12 @@ impl Request {
     ///     (":path", b"/chat"),
     ///     ("sec-websocket-version", b"13"),
     /// ];
-    /// let request = server::Request::from_stream(fields, &Config::default())?;
+    /// let request = server::Request::from_fields(fields, &Config::default())?;
     /// let (connection, accepted) = request.accept_parts(&server::Response::new())?;
     /// assert_eq!((accepted.status(), accepted.fields().count()), (200, 0));
     /// # Ok::<(), Box<dyn core::error::Error>>(())
     /// ```
-    pub fn from_stream<'a>(
+    pub fn from_fields<'a>(
         fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
         config: &Config,
     ) -> Result<Self, SendError> {
@@ -174,7 +174,7 @@ impl Request {
     /// [`Refused::Request`] if it is none: the answer that says so is in `out`, and [`Handshake::refuse`](super::server::Handshake::refuse) is next.
     /// [`Refused::Response`] if the response is not valid, or the request was answered before: nothing was written.
     ///
-    /// A request [`from_stream`](Self::from_stream) has no bytes of HTTP/1.1: only
+    /// A request [`from_fields`](Self::from_fields) has no bytes of HTTP/1.1: only
     /// [`accept_parts`](Self::accept_parts) answers it.
     pub fn accept(&self, response: &Response<'_>, out: &mut BytesMut) -> Result<Connection, Refused> {
         if self.stream.is_some() {
@@ -399,17 +399,17 @@ impl<'a> Response<'a> {
         self
     }
 
-    #[cfg(feature = "http")]
-    pub(crate) fn fields(&self) -> &'a [Field<'a>] {
-        self.fields
-    }
-
     /// Adds these header fields, such as Set-Cookie. Those that the handshake writes itself are refused, and so is any
     /// control character.
     #[must_use]
     pub fn headers(mut self, fields: &'a [(&'a str, &'a [u8])]) -> Self {
         self.fields = fields;
         self
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn fields(&self) -> &'a [Field<'a>] {
+        self.fields
     }
 }
 
