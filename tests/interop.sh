@@ -37,7 +37,7 @@ npm --prefix "$work" ls --depth=0 --silent | grep "@[0-9]"
 "$CHROMIUM" --version 2> /dev/null
 
 cargo build --release --example echo_server --example interop_client
-cargo build --release --features axum,http2 --example hyper_server --example axum_server --example interop_http2_client
+cargo build --release --features axum,http2,tls --example hyper_server --example axum_server --example interop_http2_client
 
 # --- what runs beside us ends with us
 cleanup() {
@@ -150,6 +150,17 @@ for peer in "Python websockets:$python:tests/interop/server.py" "npm ws:node:$wo
         stop
     done
 done
+
+port=$(free_port)
+start "$work/hyper_server.log" "$bin/hyper_server" --listen "127.0.0.1:$port" --tls
+echo "== hyper_server, TLS: Chromium over HTTP/2"
+check "$python" tests/interop/browser.py "$port" "" tls
+if ! grep -q "a WebSocket over HTTP/2" "$work/hyper_server.log" || grep -q "over HTTP/1" "$work/hyper_server.log"; then
+    echo "$0: Chromium did not speak HTTP/2:" >&2
+    cat "$work/hyper_server.log" >&2
+    exit 1
+fi
+stop
 
 echo "== our client over HTTP/2: Python Hypercorn"
 port=$(free_port)
