@@ -426,12 +426,13 @@ fn r118_a_stream_is_refused_by_its_status() {
     );
 }
 
-/// A client that was told 200 but whose connection ends is told so.
+/// A client that was told 200, and then the connection ends below its stream.
 #[test]
 fn a_stream_of_a_dead_connection_is_an_error() {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let (opened, is_open) = tokio::sync::oneshot::channel::<()>();
         let server = tokio::spawn(async move {
             let (stream, _) = listener.accept().await.unwrap();
             let service = service_fn(|mut request: Request<Incoming>| async move {
@@ -441,11 +442,15 @@ fn a_stream_of_a_dead_connection_is_an_error() {
             });
             let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
             let serving = builder.enable_connect_protocol().serve_connection(TokioIo::new(stream), service);
-            let _ = tokio::time::timeout(Duration::from_secs(1), serving).await;
+            tokio::select! {
+                ended = serving => panic!("{ended:?}"),
+                opened = is_open => opened.unwrap(),
+            }
         });
         let mut sender = http2::connect(address).await;
         let ask = client::Request::new("localhost", "/").secure(false);
         let (mut websocket, _) = http2::open(&mut sender, &ask, &config()).await.unwrap();
+        opened.send(()).unwrap();
         let outcome = websocket.recv().await;
         assert!(matches!(outcome, Err(Error::Connection(Failure::ConnectionLost) | Error::Io(_))), "{outcome:?}");
         server.await.unwrap();
