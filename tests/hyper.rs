@@ -369,9 +369,10 @@ fn r119_a_client_that_never_reads_is_given_up() {
     });
 }
 
-/// R118: a server says first that it understands extended CONNECT; without that a client must not ask.
+/// R118: a server that does not understand extended CONNECT can be told from one that does, which `http2::connect` waits
+/// for: a client must not ask it.
 #[test]
-fn r118_a_client_asks_only_a_server_that_allows_it() {
+fn r118_a_server_that_does_not_allow_it_is_known_by_its_settings() {
     run(async {
         let (address, _) = serve(Serving::WithoutConnect).await;
         let stream = TokioIo::new(tokio::net::TcpStream::connect(address).await.unwrap());
