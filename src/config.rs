@@ -35,6 +35,13 @@ pub enum Delivery {
     /// Whole: [`Event::Text`](crate::Event::Text) and [`Event::Binary`](crate::Event::Binary). A message that arrives in pieces is stored, up to its limit.
     #[default]
     Messages,
+    /// Whole, and lent even when they arrive in pieces, without a copy: as long as the only frame of a message is not
+    /// whole, what came of its payload stays at the front of `input`, unmasked. After `None` the caller keeps what is
+    /// left of `input`, and puts it in front of the next; [`Inbox`](crate::Inbox) is a buffer that does that.
+    ///
+    /// Messages in several frames, compressed ones, and texts of more than 64 KiB, which would have to be validated
+    /// twice, are stored as with [`Messages`](Self::Messages).
+    InPlace,
     /// As it arrives: [`Event::Chunk`](crate::Event::Chunk). Nothing is stored, so messages of any size take no memory.
     Chunks,
 }
@@ -67,7 +74,7 @@ impl Default for Keepalive {
 
 /// Limits, deadlines and policies, for both roles. `Config::default()` is safe to expose to the internet.
 ///
-/// All limits are inclusive, hold for both [`Delivery`] modes and are checked when a header announces, before a byte
+/// All limits are inclusive, hold for all [`Delivery`] modes and are checked when a header announces, before a byte
 /// is stored. Deadlines are kept to the millisecond; the longest is 49 days.
 ///
 /// ```

@@ -247,7 +247,7 @@ impl Connection {
     fn settle(&mut self) {
         let open = self.state == State::Open && self.owed_pong.is_none();
         let between = self.frame.is_none() && !self.decoder.in_header() && self.assembly.is_idle();
-        let whole = self.delivery == Delivery::Messages && self.max_fragments > 0;
+        let whole = self.delivery != Delivery::Chunks && self.max_fragments > 0;
         let longest = self.max_message_len.min(self.max_frame_len).min(MAX_CONTROL_LEN as u64) as u8;
         self.small_below = if open && between && whole { longest + 1 } else { 0 };
         let plain = self.codec.as_ref().map_or(usize::MAX, |codec| codec.plain_below());

@@ -58,6 +58,12 @@ impl Decoder {
         piece
     }
 
+    /// Unmasks what `input` has of the payload behind the `kept` bytes of it that it begins with, and takes nothing: what
+    /// is unmasked now.
+    pub(crate) fn payload_behind<'a>(&mut self, kept: usize, input: &'a mut [u8]) -> &'a mut [u8] {
+        self.payload(usize::MAX, &mut input.get_mut(kept..).unwrap_or_default())
+    }
+
     /// Unmasks at most `max` bytes of the payload at the front of `input` without taking them: how many.
     pub(crate) fn peek(&self, max: usize, input: &mut [u8]) -> usize {
         let len = input.len().min(max).min(usize::try_from(self.remaining).unwrap_or(usize::MAX));

@@ -6,7 +6,7 @@ use core::{fmt, mem};
 
 use bytes::{Bytes, BytesMut};
 use chacha20::{
-    ChaCha20Rng,
+    ChaCha12Rng,
     rand_core::{Rng, SeedableRng},
 };
 
@@ -33,7 +33,7 @@ pub(crate) enum Keys {
     Server,
     /// A client that has sent nothing yet.
     Seed([u8; 32]),
-    Client(Box<ChaCha20Rng>),
+    Client(Box<ChaCha12Rng>),
 }
 
 impl Keys {
@@ -50,7 +50,7 @@ impl Keys {
     #[cold]
     fn expand(&mut self) -> Option<[u8; 4]> {
         if let Self::Seed(seed) = self {
-            *self = Self::Client(Box::new(ChaCha20Rng::from_seed(mem::take(seed))));
+            *self = Self::Client(Box::new(ChaCha12Rng::from_seed(mem::take(seed))));
         }
         self.next()
     }

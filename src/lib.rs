@@ -78,8 +78,9 @@
 //! | file | holds | RFC 6455 |
 //! |---|---|---|
 //! | [`adapter`] | one file a runtime, nothing of the protocol | |
+//! | [`backoff`] | when a client tries again, and after what | §7.2.3 |
 //! | `outbox.rs` | output in order, large and shared parts by reference | |
-//! | `handshake/` | the opening handshake of both roles | §4, RFC 8441 |
+//! | `handshake/` | the opening handshake of both roles, and a client's redirects and proxies | §4, RFC 8441 |
 //! | `connection.rs`, `connection/` | the machine: `receive`, `send`, `close` | §5 to §7 |
 //! | [`deflate`] | permessage-deflate | RFC 7692 |
 //! | [`message`] | events, pieces of messages, and putting them together | §5.4, §5.6 |
@@ -101,6 +102,7 @@ extern crate std;
 struct Readme;
 
 pub mod adapter;
+pub mod backoff;
 pub mod close;
 pub mod config;
 pub mod connection;
@@ -117,6 +119,7 @@ pub mod error;
 pub mod frame;
 #[cfg(feature = "handshake")]
 pub mod handshake;
+mod inbox;
 pub mod mask;
 pub mod message;
 mod outbox;
@@ -128,11 +131,13 @@ pub use encode::{NoEntropy, seed};
 #[cfg(feature = "std")]
 pub use timer::Clock;
 pub use {
+    backoff::Backoff,
     close::{CloseCode, CloseFrame, CloseInfo, CloseStatus, Initiator},
     config::{Config, Keepalive, Limit},
     connection::{Connection, State, Transport},
     encode::{Masker, PreparedMessage},
     error::{Error, SendError, Violation},
+    inbox::Inbox,
     message::{Chunk, Data, Delivery, Event, Kind, Message},
     outbox::Outbox,
     timer::Timestamp,

@@ -59,11 +59,20 @@ pub(crate) fn rotate(key: [u8; 4], by: usize) -> [u8; 4] {
 #[cfg(feature = "simd-mask")]
 const WIDE_FROM: usize = 512;
 
+#[cfg(feature = "simd-mask")]
+const CACHE_LINE: usize = 64;
+
 /// The same loop, compiled for each kind of vectors and chosen at run time.
 #[cfg(feature = "simd-mask")]
 #[inline(never)]
 fn apply_wide(key: [u8; 4], data: &mut [u8]) {
-    fearless_simd::dispatch!(fearless_simd::Level::new(), _simd => apply_words(key, data));
+    // Vectors that lie across two cache lines cost twice as much.
+    let (front, rest) = data.split_at_mut(data.as_ptr().align_offset(CACHE_LINE).min(data.len()));
+    let rest_key = rotate(key, front.len());
+    fearless_simd::dispatch!(fearless_simd::Level::new(), _simd => {
+        apply_words(key, front);
+        apply_words(rest_key, rest);
+    });
 }
 
 #[inline(always)]

@@ -216,6 +216,14 @@ impl Assembly {
         Some(event.map_err(Error::from))
     }
 
+    /// Looks at a piece of a message that is lent when it is whole: text fails at the byte that shows it.
+    pub(crate) fn inspect(&mut self, piece: &[u8]) -> Result<(), Error> {
+        match self.open_kind() {
+            Kind::Binary => Ok(()),
+            Kind::Text => self.validate(piece).2,
+        }
+    }
+
     /// Stores a piece of the message, of which at most `room` bytes may still follow; `here` of them are in the input.
     pub(crate) fn store(&mut self, piece: &[u8], here: usize, room: u64) -> Result<(), Error> {
         match self.open_kind() {

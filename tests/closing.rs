@@ -3,9 +3,7 @@
 mod support;
 
 use bytes::BytesMut;
-use sansock::{
-    CloseCode, CloseInfo, CloseStatus, Config, Delivery, Error, Initiator, SendError, State, Transport, Violation,
-};
+use sansock::{CloseCode, CloseInfo, CloseStatus, Config, Error, Initiator, SendError, State, Transport, Violation};
 use support::*;
 
 #[allow(clippy::unnecessary_wraps, reason = "the fields are options")]
@@ -30,7 +28,7 @@ fn after_both(role: Role) -> Transport {
 /// Both roles, fresh and silent.
 fn each(mut dialogue: impl FnMut(&mut Session)) {
     for role in ROLES {
-        for delivery in [Delivery::Messages, Delivery::Chunks] {
+        for delivery in DELIVERIES {
             dialogue(&mut Session::new(role, &Config::default().delivery(delivery)));
         }
     }

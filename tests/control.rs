@@ -4,7 +4,7 @@
 mod support;
 
 use bytes::BytesMut;
-use sansock::{Chunk, Config, Connection, Delivery, Event, State, Transport};
+use sansock::{Chunk, Config, Connection, Event, State, Transport};
 use support::*;
 
 /// While `out` holds less, Pings are answered at once.
@@ -12,7 +12,7 @@ const BACKLOG: usize = 16 << 10;
 
 fn each(mut dialogue: impl FnMut(&mut Session)) {
     for role in ROLES {
-        for delivery in [Delivery::Messages, Delivery::Chunks] {
+        for delivery in DELIVERIES {
             dialogue(&mut Session::new(role, &Config::default().delivery(delivery)));
         }
     }

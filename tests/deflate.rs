@@ -301,8 +301,12 @@ fn r111_what_fills_a_buffer_comes_as_soon_as_its_bytes() {
     for literals in 1..260_usize {
         let mut bits = Bits::default();
         bits.put(0b010, 3);
-        (0..literals).for_each(|_| drop(bits.put_literal(usize::from(b'x'))));
-        (0..40).for_each(|_| drop(bits.put_match(258, 1)));
+        for _ in 0..literals {
+            bits.put_literal(usize::from(b'x'));
+        }
+        for _ in 0..40 {
+            bits.put_match(258, 1);
+        }
         let payload = bits.put_literal(256).put(0, 3).bytes.clone();
         // Where the 8192nd byte comes: its frame ends there, or nearby.
         let full = literals + (8192 - literals).div_ceil(258) * 13 / 8;

@@ -10,7 +10,7 @@ mod inflating;
 #[path = "support/rfc1951.rs"]
 mod rfc1951;
 
-use inflating::{Item, Kind, ROLES, Role, Terms, Trace, connection, feed, frame};
+use inflating::{DELIVERIES, Item, Kind, ROLES, Role, Terms, Trace, connection, feed, frame};
 use rfc1951::{Bits, Inflated, Inflater, bomb};
 
 /// Something that can be in a compressed message.
@@ -222,7 +222,7 @@ fn check(samples: &[Sample], takeover: bool, limit: u64, ratio: Option<u32>, siz
     for role in ROLES {
         let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.frames(role, &sample.payload())).collect();
         let mut outcomes = Vec::new();
-        for delivery in [Delivery::Messages, Delivery::Chunks] {
+        for delivery in DELIVERIES {
             let config = Config::default().max_message_len(limit).delivery(delivery);
             let run = |sizes: &[usize]| -> Trace {
                 let mut connection = connection(role, &config, Terms::takeover(true, takeover), &settings);

@@ -136,7 +136,7 @@ fn r60_length_of_64_bits_has_no_highest_bit() {
         for role in ROLES {
             // Without a limit it is only a long frame; a few bytes of it change nothing.
             let bytes = role.as_received(&[&header[..], b"hello"].concat());
-            for delivery in [Delivery::Messages, Delivery::Chunks] {
+            for delivery in DELIVERIES {
                 let trace = however_cut(role, &unlimited.clone().delivery(delivery), listen, &bytes);
                 assert_eq!((trace.error, trace.state), (None, State::Open), "{len}");
             }
@@ -269,7 +269,7 @@ fn r69_masking_key_turns_over_pieces_of_any_length() {
         for (i, byte) in bytes[head..].iter().enumerate() {
             assert_eq!(*byte, source[i] ^ KEY[i % 4]);
         }
-        for delivery in [Delivery::Messages, Delivery::Chunks] {
+        for delivery in DELIVERIES {
             let config = Config::default().delivery(delivery);
             let step = if len < 70 { 1 } else { 37 };
             for cut in (0..=bytes.len()).step_by(step) {
@@ -304,7 +304,7 @@ fn r70_limits_are_checked_when_the_length_is_in() {
     ] {
         for role in ROLES {
             for config in [limited(limit), Config::default().max_frame_len(limit).max_message_len(Limit::Unlimited)] {
-                for delivery in [Delivery::Messages, Delivery::Chunks] {
+                for delivery in DELIVERIES {
                     let config = config.clone().delivery(delivery);
                     let mut session = Session::new(role, &config);
                     assert_eq!(verdict(&mut session, &role.as_received(header)), Some((at, Error::TooBig)), "{limit}");

@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use sansock::{CloseCode, Config, Connection, Delivery, Error, Event, Limit, State};
+use sansock::{CloseCode, Config, Connection, Delivery, Error, Event, Inbox, Limit, State};
 use support::{Client, ROLES, Role, Server, frame, masked};
 
 struct Counting;
@@ -105,6 +105,42 @@ fn feed(connection: &mut Connection, wire: &[u8], size: usize, out: &mut BytesMu
 #[test]
 fn connection_is_a_value_of_256_bytes() {
     assert!(size_of::<Connection>() <= 256, "{}", size_of::<Connection>());
+}
+
+#[test]
+fn in_place_nothing_is_allocated_whatever_the_reads() {
+    for role in ROLES {
+        let frames: Vec<u8> = [1000, 0xFFFF, 0x1_0000]
+            .into_iter()
+            .flat_map(|len| [frame(0x81, &vec![b'x'; len]), frame(0x82, &vec![b'y'; 3 * len])].concat())
+            .collect();
+        let wire = role.as_received(&frames);
+        let mut connection = role.connection(&Config::default().delivery(Delivery::InPlace));
+        let (mut inbox, mut out) = (Inbox::new(), BytesMut::new());
+        let mut read_all = |size: usize| {
+            let (mut rest, mut messages) = (&wire[..], 0);
+            while !rest.is_empty() {
+                let room = inbox.room(connection.missing());
+                let count = room.len().min(size).min(rest.len());
+                room[..count].copy_from_slice(&rest[..count]);
+                inbox.filled(count);
+                rest = &rest[count..];
+                let mut input = inbox.input();
+                while connection.receive(&mut input, &mut out).unwrap().is_some() {
+                    messages += 1;
+                }
+                let left = input.len();
+                inbox.keep(left);
+            }
+            messages
+        };
+        // The buffer becomes as long as a message.
+        read_all(1460);
+        for size in [1, 1460, usize::MAX] {
+            let (messages, usage) = usage(|| read_all(size));
+            assert_eq!((messages, usage.allocations), (6, 0), "{role:?}, reads of {size}");
+        }
+    }
 }
 
 #[test]

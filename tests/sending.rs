@@ -355,7 +355,7 @@ fn i9_own_output_is_valid_whatever_is_called() {
     let mut random = Random(9);
     for _ in 0..4000 {
         let role = random.pick(&ROLES);
-        let delivery = random.pick(&[Delivery::Messages, Delivery::Chunks]);
+        let delivery = random.pick(&DELIVERIES);
         let mut out = BytesMut::new();
         babble(role, delivery, &mut random, &mut out);
         let frames = strict::session(role == Client, &out);

@@ -78,7 +78,7 @@ fn r93_text_fails_at_its_first_impossible_byte() {
                 for role in ROLES {
                     let bytes = role.as_received(&frames);
                     let key = if role == Server { 4 } else { 0 };
-                    for delivery in [Delivery::Messages, Delivery::Chunks] {
+                    for delivery in DELIVERIES {
                         let mut session = Session::new(role, &Config::default().delivery(delivery));
                         let verdict = verdict(&mut session, &bytes);
                         assert_eq!(verdict, Some((enough + key, Error::InvalidUtf8)), "{bad:x?} behind {before:?}");

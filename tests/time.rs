@@ -7,9 +7,7 @@ mod support;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use sansock::{
-    Chunk, Config, Connection, Delivery, Error, Keepalive, Kind, PreparedMessage, State, Timestamp, Transport,
-};
+use sansock::{Chunk, Config, Connection, Error, Keepalive, Kind, PreparedMessage, State, Timestamp, Transport};
 use support::{link::at, *};
 
 const fn seconds(seconds: u64) -> Duration {
@@ -423,7 +421,7 @@ fn no_loop_spins() {
             .keepalive(keepalive)
             .idle_timeout(time(&mut random))
             .close_timeout(time(&mut random))
-            .delivery(random.pick(&[Delivery::Messages, Delivery::Chunks]));
+            .delivery(random.pick(&DELIVERIES));
         let mut session = Session::new(random.pick(&ROLES), &config);
         let mut now = Timestamp::ZERO;
         let mut failed = false;

@@ -15,7 +15,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-RUST = ["raw", "tungstenite", "tungstenite-4k", "tungstenite-batch", "fastwebsockets", "tokio-websockets", "web-socket", "sockudo-ws", "yawc", "soketto", "wtx", "ours"]
+RUST = ["raw", "tungstenite", "tungstenite-4k", "tungstenite-batch", "fastwebsockets", "tokio-websockets", "web-socket", "sockudo-ws", "yawc", "soketto", "wtx", "ours", "ours (tokio)"]
 SIZES = [16, 1024, 65536]
 NAMES = {16: "16B", 1024: "1KiB", 65536: "64KiB"}
 

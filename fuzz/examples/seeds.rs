@@ -7,7 +7,7 @@ use std::{fs, io, path::Path};
 type Session = (&'static str, Vec<(u8, Vec<u8>)>);
 
 fn main() -> io::Result<()> {
-    for target in ["receive", "cut_anywhere", "handshake", "dialogue"] {
+    for target in ["receive", "cut_anywhere", "handshake", "route", "dialogue"] {
         fs::create_dir_all(directory(target))?;
     }
     for (number, (name, frames)) in sessions().into_iter().enumerate() {
@@ -43,6 +43,9 @@ fn main() -> io::Result<()> {
         write("receive", &format!("pings-{name}"), &[&[setup, 7], &stream(&pings, true)[..]].concat())?;
         let calls = [setup, 0, 7, 100, 90, 1, 11];
         write("cut_anywhere", &format!("pings-{name}"), &[&calls, &stream(&pings, true)[..]].concat())?;
+    }
+    for (name, flags, bytes) in routes() {
+        write("route", name, &[&[flags, 0, 1], bytes].concat())?;
     }
     for (name, settings, ops) in dialogues() {
         write("dialogue", name, &[&settings[..], &ops.concat()].concat())?;
@@ -203,6 +206,22 @@ fn dialogues() -> Vec<Dialogue> {
         ("idle", [2, 16, 0, 0], vec![op(wait, 0, 60_000), op(message, 1, 3), op(wait, 0, 60_000), op(wait, 0, 60_000)]),
         ("close_timeout", [2, 32, 0, 0], vec![op(close, 1, 4000), op(stall, 0, 12_000)]),
         ("broken", [2, 1, 0, 0], vec![op(message, 1, 80), op(deliver, 0, 30), op(stop, 0, 0xFFFF)]),
+    ]
+}
+
+/// Answers of proxies, and redirects; see the target for the flags.
+fn routes() -> Vec<(&'static str, u8, &'static [u8])> {
+    vec![
+        ("http", 0, b"HTTP/1.0 200 Connection established\r\nVia: x\r\n\r\n\x16\x03\x01"),
+        ("http_interim", 8, b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"),
+        ("http_refusal", 4, b"HTTP/1.1 407 no\r\nProxy-Authenticate: Basic\r\n\r\n"),
+        ("socks", 2, b"\x05\0\x05\0\0\x01\x7f\0\0\x01\0\x50more"),
+        ("socks_name", 2, b"\x05\0\x05\0\0\x03\x03a.b\0\x50"),
+        ("socks_known", 6, b"\x05\x02\x01\0\x05\0\0\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\x50"),
+        ("socks_refusal", 2, b"\x05\0\x05\x05"),
+        ("redirect", 1, b"ws://user:secret@server.example/a/b?c\n../d/./e?f#g"),
+        ("redirect_elsewhere", 1, b"ws://user:secret@server.example/\nhttps://other.example:8443/x"),
+        ("redirect_insecure", 1, b"wss://server.example/\n//user@[::1]:443/..\n"),
     ]
 }
 

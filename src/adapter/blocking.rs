@@ -26,14 +26,18 @@ use std::{
 use bytes::BytesMut;
 
 #[cfg(feature = "getrandom")]
-pub use self::connect::{connect, connect_with};
+pub use self::connect::{connect, connect_to, connect_with};
 pub use self::socket::{NoDeadlines, Socket};
 use self::wire::Wire;
 pub use super::Error;
 use crate::{
     CloseCode, CloseFrame, CloseInfo, Config, Connection, Event, Message, PreparedMessage, SendError,
     adapter::machine::join,
-    handshake::{Refused, server},
+    handshake::{
+        Refused,
+        proxy::{Proxy, ProxyError, Tunnel},
+        server,
+    },
 };
 
 /// Waits for a request to upgrade, and accepts it, without a subprotocol.
@@ -91,6 +95,23 @@ pub fn accept_with<S: Socket>(
             refused.map(|_| None)
         }
     }
+}
+
+/// Lets a proxy open a tunnel to `host`, a name or an address without brackets, and port, over a socket that is connected
+/// to the proxy. What comes back leads to the server: TLS, and the opening handshake, go through it.
+///
+/// # Errors
+///
+/// No tunnel leads to such a host. The socket failed, or the proxy refused, or did not answer in
+/// [`handshake_timeout`](Config::handshake_timeout).
+pub fn tunnel<S: Socket>(socket: S, proxy: &Proxy, host: &str, port: u16, config: &Config) -> Result<S, Error> {
+    let mut wire = Wire::new(socket, Vec::new());
+    let mut tunnel = proxy.connect(host, port, config, wire.out.tail())?;
+    let receive = |tunnel: &mut Tunnel, input: &mut &mut [u8], out: &mut BytesMut| {
+        tunnel.receive(input, out).map(|is_open| is_open.then_some(()))
+    };
+    wire.handshake(&mut tunnel, receive)?;
+    Ok(wire.into_socket().ok_or(ProxyError::Surplus)?)
 }
 
 /// A connection and its socket: messages in and out, the rest is done meanwhile.

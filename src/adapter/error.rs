@@ -1,10 +1,13 @@
 //! Why a call of an adapter failed: one type for all of them, so that a program may change its runtime and keep its `?`.
 
-use std::{fmt, io};
+use std::{
+    fmt,
+    io::{self, ErrorKind},
+};
 
 use crate::{
     SendError,
-    handshake::{HandshakeError, Refused, UriError},
+    handshake::{HandshakeError, Refused, UriError, proxy::ProxyError, redirect::RedirectError},
 };
 
 /// Why a call failed, by whose doing.
@@ -23,6 +26,33 @@ pub enum Error {
     Send(SendError),
     /// The caller's fault: no WebSocket URI.
     Uri(UriError),
+    /// The proxy on the way to the server failed, or did not let us through.
+    Proxy(ProxyError),
+    /// The server sent us where we do not go.
+    Redirect(RedirectError),
+}
+
+impl Error {
+    /// Whether another attempt may do better; of what the operating system says, all but that something is not supported,
+    /// not allowed or not valid. What a [`Backoff`](crate::backoff::Backoff) is for.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Io(error) => !matches!(
+                error.kind(),
+                // A certificate that is not trusted is `InvalidData`; `Other` is what an adapter could not prepare.
+                ErrorKind::Unsupported
+                    | ErrorKind::InvalidInput
+                    | ErrorKind::InvalidData
+                    | ErrorKind::PermissionDenied
+                    | ErrorKind::Other
+            ),
+            Self::Connection(error) => error.is_transient(),
+            Self::Handshake(error) => error.is_transient(),
+            Self::Proxy(error) => error.is_transient(),
+            Self::Refused(_) | Self::Send(_) | Self::Uri(_) | Self::Redirect(_) => false,
+        }
+    }
 }
 
 macro_rules! errors {
@@ -54,4 +84,6 @@ errors! {
     Refused(Refused);
     Send(SendError);
     Uri(UriError);
+    Proxy(ProxyError);
+    Redirect(RedirectError);
 }

@@ -35,7 +35,7 @@ pub use super::Error;
 use super::poll;
 use crate::{
     Config, Connection,
-    handshake::{Refused, server},
+    handshake::{Refused, proxy::Proxy, server},
 };
 
 /// A connection over a stream of `futures_io`.
@@ -123,6 +123,18 @@ pub async fn client<S: AsyncRead + AsyncWrite + Unpin, T: Timer>(
     config: &Config,
 ) -> Result<(WebSocket<S, T>, crate::client::Response), Error> {
     poll::client(Io::new(stream, timer), request, config).await
+}
+
+/// Lets a proxy open a tunnel to a server, over a stream that is connected to the proxy: [`poll::tunnel`].
+pub async fn tunnel<S: AsyncRead + AsyncWrite + Unpin, T: Timer>(
+    stream: S,
+    timer: T,
+    proxy: &Proxy,
+    host: &str,
+    port: u16,
+    config: &Config,
+) -> Result<S, Error> {
+    Ok(poll::tunnel(Io::new(stream, timer), proxy, host, port, config).await?.stream)
 }
 
 /// Goes on with a connection whose opening handshake was done elsewhere, and of which `received` bytes were read behind

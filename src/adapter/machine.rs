@@ -1,12 +1,16 @@
 //! What all adapters share: the machines that they drive, and when they stop reading for them.
 
-use core::ops::ControlFlow::{self, Break};
+use core::ops::ControlFlow::{self, Continue};
 
 use bytes::BytesMut;
 
 use crate::{
-    Chunk, Connection, Data, Error, Message, Outbox, Timestamp, Transport,
-    handshake::{HandshakeError, client, server},
+    Chunk, Connection, Data, Error, Inbox, Message, Outbox, Timestamp, Transport,
+    handshake::{
+        HandshakeError, client,
+        proxy::{ProxyError, Tunnel},
+        server,
+    },
 };
 
 /// With more than this to write, nothing is read: a peer that does not take its answers gets no further ones.
@@ -15,6 +19,8 @@ pub(super) const HIGH_WATER: usize = 64 << 10;
 /// What is driven: it says what to write, how long to wait, and what to do with the transport.
 pub(super) trait Machine {
     type Error: Into<super::Error>;
+    /// What a payload lacks that is kept in the input.
+    fn missing(&self) -> u64;
     fn receive_eof(&mut self) -> Result<(), Self::Error>;
     fn poll_timeout(&self) -> Option<Timestamp>;
     fn handle_timeout(&mut self, now: Timestamp, out: &mut BytesMut) -> Result<(), Self::Error>;
@@ -22,9 +28,13 @@ pub(super) trait Machine {
 }
 
 macro_rules! machines {
-    ($($machine:ty, $error:ty;)*) => {$(
+    ($($machine:ty, $error:ty, $missing:expr;)*) => {$(
         impl Machine for $machine {
             type Error = $error;
+
+            fn missing(&self) -> u64 {
+                $missing(self)
+            }
 
             fn receive_eof(&mut self) -> Result<(), $error> {
                 self.receive_eof()
@@ -46,9 +56,10 @@ macro_rules! machines {
 }
 
 machines! {
-    server::Handshake, HandshakeError;
-    client::Handshake, HandshakeError;
-    Connection, Error;
+    server::Handshake, HandshakeError, |_| 0;
+    client::Handshake, HandshakeError, |_| 0;
+    Tunnel, ProxyError, |_| 0;
+    Connection, Error, Connection::missing;
 }
 
 /// Whether to write before anything more is received. At the end it is received anyhow, to be discarded.
@@ -56,19 +67,21 @@ pub(super) fn is_backed_up(machine: &impl Machine, out: &Outbox) -> bool {
     out.len() > HIGH_WATER && machine.transport() == Transport::KeepOpen
 }
 
-/// Lends `input` to `receive` until that finds something or wants more, as long as there is room for the answers.
+/// Lends what came to `receive` until that finds something or wants more, as long as there is room for the answers.
 pub(super) fn lend<M: Machine, T>(
     machine: &mut M,
-    input: &mut &mut [u8],
+    inbox: &mut Inbox,
     out: &mut Outbox,
     receive: &mut impl FnMut(&mut M, &mut &mut [u8], &mut BytesMut) -> ControlFlow<Option<T>>,
 ) -> Option<T> {
-    while !is_backed_up(machine, out) {
-        if let Break(found) = receive(machine, input, out.tail()) {
-            return found;
-        }
+    let mut input = inbox.input();
+    let mut lent = Continue(());
+    while lent.is_continue() && !is_backed_up(machine, out) {
+        lent = receive(machine, &mut input, out.tail());
     }
-    None
+    let rest = input.len();
+    inbox.keep(rest);
+    lent.break_value().flatten()
 }
 
 /// Makes a whole message of pieces.

@@ -2,13 +2,16 @@
 //!
 //! Nothing of the protocol is decided here: an adapter writes what is in `out`, does what
 //! [`transport`](crate::Connection::transport) says, and keeps the deadlines. [`blocking`] is the one to read first;
-//! `poll` is the loop of all asynchronous ones, and `tokio` and `futures` lend it their sockets and timers. `http`, `hyper`
-//! and `axum` are for requests that an HTTP library has parsed.
+//! `poll` is the loop of all asynchronous ones, and `tokio` and `futures` lend it their sockets and timers. [`callbacks`]
+//! turns them around, for those who would rather be called. `http`, `hyper` and `axum` are for requests that an HTTP library
+//! has parsed.
 
 #[cfg(feature = "axum")]
 pub mod axum;
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub mod blocking;
+#[cfg(all(feature = "std", feature = "handshake"))]
+pub mod callbacks;
 #[cfg(all(feature = "std", feature = "handshake"))]
 mod error;
 #[cfg(feature = "futures-io")]

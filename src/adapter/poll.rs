@@ -42,7 +42,7 @@ use futures_sink::Sink;
 pub use self::handshake::client;
 use self::wire::Wire;
 pub use self::{
-    handshake::{Upgrade, accept, accept_with, receive_request},
+    handshake::{Upgrade, accept, accept_with, receive_request, tunnel},
     split::{Receiver, Sender},
 };
 use super::{

@@ -38,6 +38,7 @@
 
 #[cfg(feature = "tokio-net")]
 mod net;
+mod reconnect;
 #[cfg(feature = "tls")]
 pub mod tls;
 
@@ -60,11 +61,12 @@ use bytes::BytesMut;
 
 #[cfg(feature = "tokio-net")]
 pub use self::net::{connect, connect_with};
+pub use self::reconnect::Reconnect;
 pub use super::Error;
 use super::poll;
 use crate::{
     Config, Connection,
-    handshake::{Refused, server},
+    handshake::{Refused, proxy::Proxy, server},
 };
 
 /// A connection over a stream of tokio.
@@ -130,6 +132,17 @@ pub async fn client<S: AsyncRead + AsyncWrite + Unpin>(
     config: &Config,
 ) -> Result<(WebSocket<S>, crate::client::Response), Error> {
     poll::client(Io::new(stream), request, config).await
+}
+
+/// Lets a proxy open a tunnel to a server, over a stream that is connected to the proxy: [`poll::tunnel`].
+pub async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    proxy: &Proxy,
+    host: &str,
+    port: u16,
+    config: &Config,
+) -> Result<S, Error> {
+    Ok(poll::tunnel(Io::new(stream), proxy, host, port, config).await?.stream)
 }
 
 /// Goes on with a connection whose opening handshake was done elsewhere, and of which `received` bytes were read behind

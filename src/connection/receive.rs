@@ -20,12 +20,16 @@ use crate::{
 const PONG_BACKLOG: usize = 16 << 10;
 /// What is unmasked, validated and stored in one go.
 const MAX_STORED_PIECE: usize = 16 << 10;
+/// Text that stays in place is validated as it comes, and once more when it is whole, to be lent as text. Where it is
+/// longer than this, storing it costs less.
+const MAX_TEXT_IN_PLACE: u64 = 64 << 10;
 /// What is unmasked at once of a compressed payload, which may have to wait for its output to be taken.
 const MAX_COMPRESSED_PIECE: usize = 16 << 10;
 
 impl Connection {
     /// Takes bytes from the front of `input` until an event is complete: call it until it returns `None`, which means
-    /// that `input` is used up. Answers to Pings and Closes are appended to `out`.
+    /// that `input` is used up; but for [`Delivery::InPlace`], where the rest is to be kept in front of the next input.
+    /// Answers to Pings and Closes are appended to `out`.
     ///
     /// Events borrow `input`, where payloads are unmasked in place; the connection is free for an answer meanwhile.
     /// After the peer's Close, or an error, `input` is discarded and the result is `None`.
@@ -58,6 +62,16 @@ impl Connection {
             Ok(text) => Ok(Some(Event::Text(Cow::Borrowed(text)))),
             Err(utf8::Invalid) => Err(self.fail_receiving(Error::InvalidUtf8, input, out)),
         }
+    }
+
+    /// With [`Delivery::InPlace`], how many bytes the payload lacks that is kept in the input; 0 when none is, so that any
+    /// number may be read.
+    ///
+    /// Nothing has to be moved when no more is read than that. The limits hold for it already, but it is the peer's word:
+    /// a buffer grows with what has come.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        if self.is_in_place() { self.decoder.remaining() } else { 0 }
     }
 
     /// Tells that the transport ended: no byte will come any more.
@@ -116,7 +130,7 @@ impl Connection {
         if let Some(error) = self.spoiled {
             return Err(error);
         }
-        if !input.is_empty() {
+        if input.len() > self.kept() {
             self.timers.note(news::HEARD);
         }
         loop {
@@ -140,6 +154,8 @@ impl Connection {
                 self.receive_control(opcode, payload, out)?
             } else if self.assembly.is_compressed() {
                 self.receive_compressed(fin, input)?
+            } else if self.is_in_place() {
+                return self.receive_in_place(input);
             } else {
                 self.receive_plain(fin, input)?
             };
@@ -170,8 +186,8 @@ impl Connection {
         let max = match self.delivery {
             Delivery::Chunks => self.assembly.max_piece(),
             // A message that lies here whole is lent; of another the pieces stay in the cache until they are stored.
-            Delivery::Messages if fin && self.decoder.remaining() <= input.len() as u64 => usize::MAX,
-            Delivery::Messages => MAX_STORED_PIECE,
+            _ if fin && self.decoder.remaining() <= input.len() as u64 => usize::MAX,
+            Delivery::Messages | Delivery::InPlace => MAX_STORED_PIECE,
         };
         let piece = &*self.decoder.payload(max, input);
         let remaining = self.decoder.remaining();
@@ -180,7 +196,7 @@ impl Connection {
             self.frame = None;
         }
         match self.delivery {
-            Delivery::Messages => {
+            Delivery::Messages | Delivery::InPlace => {
                 if last && let Some(lent) = self.assembly.lend(piece) {
                     return lent.map(Some);
                 }
@@ -194,6 +210,31 @@ impl Connection {
                 self.deliver(chunk, verdict)
             }
         }
+    }
+
+    /// Whether the frame is one that stays where it lies until it is whole.
+    fn is_in_place(&self) -> bool {
+        let Some((opcode, true)) = self.frame else { return false };
+        let is_short =
+            opcode == Opcode::Binary || opcode == Opcode::Text && self.assembly.announced() <= MAX_TEXT_IN_PLACE;
+        self.delivery == Delivery::InPlace && is_short && !self.assembly.is_compressed()
+    }
+
+    /// How much of its payload the input begins with: seen before, and still there.
+    fn kept(&self) -> usize {
+        if self.is_in_place() { (self.assembly.announced() - self.decoder.remaining()) as usize } else { 0 }
+    }
+
+    /// The one frame of a message, left where it lies until it is whole.
+    fn receive_in_place<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, Error> {
+        self.timers.note(news::ACTIVE);
+        let piece = self.decoder.payload_behind(self.kept(), input);
+        if self.decoder.remaining() > 0 {
+            return self.assembly.inspect(piece).map(|()| None);
+        }
+        self.frame = None;
+        let payload = decode::advance(input, self.assembly.announced() as usize);
+        self.assembly.lend(payload).transpose()
     }
 
     /// A piece of a data frame of a compressed message (RFC 7692 §7.2.2): as much of it as fills the codec's buffer.
@@ -222,7 +263,7 @@ impl Connection {
 
         // What came before the byte that fails is judged, and delivered, first.
         match self.delivery {
-            Delivery::Messages => {
+            Delivery::Messages | Delivery::InPlace => {
                 self.assembly.store(within, 0, room - within.len() as u64)?;
                 broken?;
                 if !complete {

@@ -16,9 +16,12 @@ const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 /// stream eats on, or fails.
 const PROBE: [u8; 10] = [0x00, 0x00, 0xFF, 0xFF, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0x00];
 
-/// A buffer between a stream and where its output goes: from this size it grows to that.
+/// A buffer between a stream and where its output goes: from this size it grows to that. Twice the window, because at
+/// its end the stream copies what it may come back to.
 const MIN_BUFFER: usize = 8 << 10;
-const MAX_BUFFER: usize = 32 << 10;
+const MAX_BUFFER: usize = 64 << 10;
+/// What is kept of it between two messages, unless they are long ones.
+const RETAINED: usize = 32 << 10;
 /// A truncated stream could make of the probe at most so much before it is refused.
 const MAX_PROBED: usize = 4 << 10;
 
@@ -116,7 +119,7 @@ impl Codec {
         self.sending = false;
         match &mut self.deflater {
             Some(deflater) if self.agreement.sending.context_takeover => {
-                deflater.buffer.truncate(MAX_BUFFER);
+                deflater.buffer.truncate(RETAINED);
                 deflater.buffer.shrink_to_fit();
             }
             _ => self.deflater = None,
@@ -188,6 +191,10 @@ impl Inflater {
     }
 
     fn next_message(&mut self) {
+        if self.inflated <= RETAINED as u64 {
+            self.buffer.truncate(RETAINED);
+            self.buffer.shrink_to_fit();
+        }
         self.fresh = true;
         self.inflated = 0;
     }
@@ -296,7 +303,7 @@ impl Deflater {
             // §7.2.3.6: the first byte of an empty stored block, whose rest is the tail. A message is never empty.
             return if last { &[0x00] } else { &[] };
         }
-        let expected = piece.len().clamp(MIN_BUFFER, MAX_BUFFER);
+        let expected = piece.len().clamp(MIN_BUFFER, RETAINED);
         if self.buffer.len() < expected {
             self.buffer.resize(expected, 0);
         }

@@ -1,6 +1,8 @@
 //! The client's half of the opening handshake (RFC 6455 §4.1): [`connect`] writes a [`Request`], [`Handshake`] reads
 //! the answer. Over HTTP/2 and HTTP/3 it is [`extended_connect`] and [`ExtendedConnect`].
 
+mod request;
+
 use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
@@ -10,6 +12,7 @@ use chacha20::{
     rand_core::{Rng, SeedableRng},
 };
 
+pub use self::request::Request;
 use super::{
     base64,
     body::Body,
@@ -22,7 +25,7 @@ use super::{
 };
 pub use super::{
     extended_connect::{ExtendedConnect, extended_connect},
-    offer::{Parts, Request},
+    offer::Parts,
     response::Response,
 };
 use crate::{
@@ -33,7 +36,7 @@ use crate::{
 };
 
 /// How many interim answers (RFC 9110 §15.2) may come before the one that counts.
-const MAX_INTERIM: u8 = 8;
+pub(super) const MAX_INTERIM: u8 = 8;
 
 /// Writes the request, and returns the machine that reads its answer. Nothing may follow in `out` before that has
 /// yielded the [`Connection`] (§4.1).

@@ -9,9 +9,10 @@ use alloc::{borrow::Cow, boxed::Box, vec::Vec};
 use core::fmt;
 
 use super::{
+    client::Request,
     error::{HandshakeError, Malformed, UpgradeError},
     negotiate::{Once, RequestFields, authority},
-    offer::{Offer, Parts, Request},
+    offer::{Offer, Parts},
     response::Response,
     uri::{Authority, default_port},
 };
@@ -140,7 +141,7 @@ pub fn extended_connect(
         (":method", "CONNECT"),
         (":protocol", "websocket"),
         (":scheme", request.scheme()),
-        (":authority", request.host),
+        (":authority", &request.host),
         (":path", &request.target),
     ];
     let extensions = offer.extensions();

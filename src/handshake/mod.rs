@@ -6,6 +6,8 @@
 //! [`server::Request::from_parts`], [`client::connect_parts`]; over HTTP/2 and HTTP/3 (RFC 8441, RFC 9220)
 //! [`server::Request::from_fields`], [`client::extended_connect`].
 //!
+//! Around a client's handshake stand [`redirect`] and [`proxy`]; a [`Route`] takes them together.
+//!
 //! [`Connection`]: crate::Connection
 
 use alloc::string::String;
@@ -22,8 +24,11 @@ mod head;
 mod headers;
 mod negotiate;
 mod offer;
+pub mod proxy;
+pub mod redirect;
 mod request;
 mod response;
+mod route;
 mod scan;
 pub mod server;
 mod uri;
@@ -33,6 +38,7 @@ pub use {
     error::{HandshakeError, Malformed, Refused, UpgradeError},
     head::Fields,
     headers::{Extension, Extensions, Params, Subprotocols},
+    route::Route,
     uri::{Uri, UriError},
 };
 

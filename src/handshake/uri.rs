@@ -21,10 +21,10 @@ use super::head::alphanumeric_and;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Uri<'a> {
-    secure: bool,
-    userinfo: Option<&'a str>,
-    authority: Authority<'a>,
-    path_and_query: &'a str,
+    pub(super) secure: bool,
+    pub(super) userinfo: Option<&'a str>,
+    pub(super) authority: Authority<'a>,
+    pub(super) path_and_query: &'a str,
 }
 
 /// Why a text is no `ws://` or `wss://` URI.
@@ -60,8 +60,7 @@ impl<'a> Uri<'a> {
             Some((userinfo, host)) => (Some(userinfo), host),
             None => (None, authority),
         };
-        let userinfo_is_valid = userinfo.is_none_or(|text| is_encoded(text.as_bytes(), &USERINFO));
-        if !userinfo_is_valid || !is_encoded(path_and_query.as_bytes(), &PATH_AND_QUERY) {
+        if !userinfo.is_none_or(is_userinfo) || !is_encoded(path_and_query.as_bytes(), &PATH_AND_QUERY) {
             return Err(UriError::Character);
         }
         Ok(Self { secure, userinfo, authority: Authority::parse(host)?, path_and_query })
@@ -113,12 +112,7 @@ impl<'a> Uri<'a> {
     /// The userinfo as the value of an Authorization field: `Basic` and the base64 form (RFC 7617).
     #[must_use]
     pub fn basic_auth(&self) -> Option<String> {
-        let userinfo = self.userinfo?;
-        let mut credentials = percent_decode(userinfo);
-        if !userinfo.contains(':') {
-            credentials.push(b':');
-        }
-        Some(format!("Basic {}", STANDARD.encode(credentials)))
+        self.userinfo.map(basic_auth)
     }
 
     fn default_port(&self) -> u16 {
@@ -231,6 +225,19 @@ const PATH_AND_QUERY: [bool; 256] = alphanumeric_and(b"-._~!$&'()*+,;=:@/?");
 /// No comma, though a registered name may have one: it would be taken for a list of hosts.
 const HOST: [bool; 256] = alphanumeric_and(b"-._~!$&'()*+;=");
 
+/// Userinfo as the value of an Authorization field (RFC 7617 §2): `Basic`, and user and password in base64.
+pub(super) fn basic_auth(userinfo: &str) -> String {
+    let mut credentials = percent_decode(userinfo);
+    if !userinfo.contains(':') {
+        credentials.push(b':');
+    }
+    format!("Basic {}", STANDARD.encode(credentials))
+}
+
+pub(super) fn is_userinfo(text: &str) -> bool {
+    is_encoded(text.as_bytes(), &USERINFO)
+}
+
 /// Only these characters, and complete percent-encodings (RFC 3986 §2.1).
 fn is_encoded(text: &[u8], plain: &[bool; 256]) -> bool {
     let mut rest = text;
@@ -244,7 +251,7 @@ fn is_encoded(text: &[u8], plain: &[bool; 256]) -> bool {
 }
 
 /// Decodes what [`is_encoded`] found to be complete.
-fn percent_decode(text: &str) -> Vec<u8> {
+pub(super) fn percent_decode(text: &str) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or_default() as u8;
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

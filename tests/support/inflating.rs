@@ -21,7 +21,7 @@ pub(crate) enum Role {
 }
 
 pub(crate) const ROLES: [Role; 2] = [Role::Server, Role::Client];
-pub(crate) const DELIVERIES: [Delivery; 2] = [Delivery::Messages, Delivery::Chunks];
+pub(crate) const DELIVERIES: [Delivery; 3] = [Delivery::Messages, Delivery::InPlace, Delivery::Chunks];
 
 /// `"a; b=1"`, as an iterator over parameters would give it.
 fn params(text: &str) -> Vec<(&str, Option<Cow<'_, str>>)> {
@@ -209,12 +209,13 @@ impl Trace {
 /// Feeds `bytes`, cut into pieces of these sizes, over and over.
 pub(crate) fn feed(connection: &mut Connection, bytes: &[u8], sizes: &[usize]) -> Trace {
     let mut bytes = bytes.to_vec();
-    let (mut trace, mut out, mut rest) = (Trace::default(), BytesMut::new(), &mut bytes[..]);
+    let (mut trace, mut out) = (Trace::default(), BytesMut::new());
+    // What is left, as it is in place, lies in front of what is read next.
+    let (mut start, mut end) = (0, 0);
     let mut sizes = sizes.iter().cycle();
-    while !rest.is_empty() {
-        let len = (*sizes.next().unwrap()).clamp(1, rest.len());
-        let (mut input, later) = rest.split_at_mut(len);
-        rest = later;
+    while end < bytes.len() {
+        end += (*sizes.next().unwrap()).clamp(1, bytes.len() - end);
+        let mut input = &mut bytes[start..end];
         loop {
             match connection.receive(&mut input, &mut out) {
                 Ok(None) => break,
@@ -238,7 +239,8 @@ pub(crate) fn feed(connection: &mut Connection, bytes: &[u8], sizes: &[usize]) -
                 }
             }
         }
-        assert!(input.is_empty(), "None means that the input is used up");
+        assert!(input.is_empty() || connection.missing() > 0, "None means that nothing more can be taken");
+        start = end - input.len();
     }
     trace.code = connection.close_info().and_then(|info| info.sent.as_ref()).map(|close| close.code);
     trace.out = out.to_vec();

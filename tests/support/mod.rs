@@ -26,6 +26,8 @@ pub enum Role {
     Client,
 }
 
+pub const DELIVERIES: [Delivery; 3] = [Delivery::Messages, Delivery::InPlace, Delivery::Chunks];
+
 pub use Role::{Client, Server};
 pub const ROLES: [Role; 2] = [Server, Client];
 
@@ -168,6 +170,9 @@ pub fn listen(_: &mut Connection, _: &Event<'_>, _: &mut BytesMut) {}
 pub struct Session {
     pub role: Role,
     pub connection: Connection,
+    /// What `receive` left, as it does in place.
+    pub left: Vec<u8>,
+    in_place: bool,
     pub out: BytesMut,
     pub events: Vec<Seen>,
     pub error: Option<Error>,
@@ -179,6 +184,8 @@ impl Session {
         Self {
             role,
             connection: role.connection(config),
+            left: Vec::new(),
+            in_place: config.delivery == Delivery::InPlace,
             out: BytesMut::new(),
             events: Vec::new(),
             error: None,
@@ -191,14 +198,20 @@ impl Session {
     /// Checks on the way that each call makes progress (I3), and that nothing comes after an error (I8).
     #[track_caller]
     pub fn feed(&mut self, bytes: &[u8]) {
-        let mut bytes = bytes.to_vec();
-        let mut input = &mut bytes[..];
+        let mut buffer = std::mem::take(&mut self.left);
+        buffer.extend(bytes);
+        let whole = buffer.len();
+        let mut input = &mut buffer[..];
         loop {
             let (left, failed, said) = (input.len(), self.error.is_some(), self.out.len());
             match self.connection.receive(&mut input, &mut self.out) {
                 Ok(None) => {
-                    assert!(input.is_empty(), "None while {} bytes are left", input.len());
+                    assert!(input.is_empty() || self.in_place, "None while {} bytes are left", input.len());
+                    assert!(input.is_empty() || self.connection.missing() > 0, "a whole frame is left");
                     assert!(!failed || self.out.len() == said, "output after {:?}", self.error);
+                    let taken = whole - input.len();
+                    self.left = buffer;
+                    self.left.drain(..taken);
                     return;
                 }
                 Ok(Some(event)) => {
@@ -376,7 +389,7 @@ pub fn however_cut(role: Role, config: &Config, app: App, bytes: &[u8]) -> Trace
     whole
 }
 
-/// Runs a session of the peer's `frames` as both roles, in both deliveries and in every cutting, and checks that all
+/// Runs a session of the peer's `frames` as both roles, in all deliveries and in every cutting, and checks that all
 /// agree. Returns what the server saw and said; the client differs from it in masks, and in who closes the transport.
 #[track_caller]
 pub fn everywhere_under(config: &Config, frames: &[u8]) -> Trace {
@@ -384,6 +397,8 @@ pub fn everywhere_under(config: &Config, frames: &[u8]) -> Trace {
         let bytes = role.as_received(frames);
         let chunks = however_cut(role, &config.clone().delivery(Delivery::Chunks), listen, &bytes);
         let messages = however_cut(role, &config.clone().delivery(Delivery::Messages), listen, &bytes);
+        let in_place = however_cut(role, &config.clone().delivery(Delivery::InPlace), listen, &bytes);
+        assert_eq!(in_place, messages, "messages are the same, wherever they lie");
         assert_eq!(joined(&chunks.events), messages.events, "the messages are those of the chunks");
         assert_eq!(Trace { events: messages.events.clone(), ..chunks }, messages, "all else is equal");
         messages
@@ -433,7 +448,7 @@ pub fn verdict(session: &mut Session, bytes: &[u8]) -> Option<(usize, Error)> {
 pub fn fails_at_byte(byte: usize, frames: &[u8], error: impl Into<Error>) {
     let error = error.into();
     for role in ROLES {
-        for delivery in [Delivery::Messages, Delivery::Chunks] {
+        for delivery in DELIVERIES {
             let mut session = Session::new(role, &Config::default().delivery(delivery));
             let verdict = verdict(&mut session, &role.as_received(frames));
             assert_eq!(verdict, Some((byte, error)), "{role:?}, {delivery:?}: {:?}", Hex(frames));

@@ -7,21 +7,23 @@ use std::{
     vec::Vec,
 };
 
-use super::{Error, Socket, WebSocket, wire::Wire};
+use super::{Error, Socket, WebSocket, tunnel, wire::Wire};
 use crate::{
     Config,
-    handshake::{Uri, client},
+    handshake::{Route, client},
 };
 
-/// Connects to a `ws://` URI over TCP, without Nagle's delay, and opens a WebSocket there.
+/// Connects to a `ws://` URI over TCP, without Nagle's delay, and opens a WebSocket there. Follows up to 10 redirects, and
+/// sends the URI's userinfo as Basic authentication.
 ///
 /// Of the addresses that the host's name has, the first that answers is taken; each may take
-/// [`handshake_timeout`](Config::handshake_timeout), and so may the opening handshake after it.
+/// [`handshake_timeout`](Config::handshake_timeout), and so may a proxy and the opening handshake after it, and all of it
+/// again after a redirect.
 ///
 /// # Errors
 ///
-/// The URI is malformed, or `wss://`: then bring the TLS stream, and [`connect_with`] goes on from there. Nobody
-/// listens. The server refused: [`Rejected`](crate::HandshakeError::Rejected) has its answer.
+/// The URI is malformed, or `wss://`, also after a redirect: then bring the TLS stream, and [`connect_with`] goes on from
+/// there. Nobody listens. The server refused: [`Rejected`](crate::HandshakeError::Rejected) has its answer.
 ///
 /// ```no_run
 /// use sansock::{CloseCode, Config, adapter::blocking};
@@ -33,13 +35,40 @@ use crate::{
 /// # Ok::<(), blocking::Error>(())
 /// ```
 pub fn connect(uri: &str, config: &Config) -> Result<WebSocket<TcpStream>, Error> {
-    let uri = Uri::parse(uri)?;
-    if uri.is_secure() {
-        return Err(io::Error::new(ErrorKind::Unsupported, "wss needs a TLS stream: use connect_with").into());
+    Ok(connect_to(uri, config, |request| request)?.0)
+}
+
+/// The same with more in its request: `ask` adds subprotocols, header fields, proxies, or another number of redirects.
+/// Returns the server's answer too.
+///
+/// # Errors
+///
+/// As [`connect`]; also when the request is malformed, the proxy refuses, or a redirect is none that is followed.
+///
+/// ```no_run
+/// use sansock::{Config, adapter::blocking, handshake::proxy::{Proxies, Proxy}};
+///
+/// let proxies = Proxies::all(Proxy::parse("socks5h://127.0.0.1:9050")?);
+/// let (mut websocket, response) = blocking::connect_to("ws://server.example/", &Config::default(), |request| {
+///     request.subprotocols(&["chat"]).proxies(&proxies).max_redirects(0)
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn connect_to<'a>(
+    uri: &'a str,
+    config: &Config,
+    ask: impl FnOnce(client::Request<'a>) -> client::Request<'a>,
+) -> Result<(WebSocket<TcpStream>, client::Response), Error> {
+    let mut route = Route::new(uri, ask)?;
+    loop {
+        if route.uri().is_secure() {
+            return Err(io::Error::new(ErrorKind::Unsupported, "wss needs a TLS stream: use connect_with").into());
+        }
+        match connect_with(dial(&route, config)?, route.request(), config) {
+            Err(Error::Handshake(refusal)) if route.follow(&refusal)? => {}
+            result => return result,
+        }
     }
-    let stream = dial(&uri, config.handshake_timeout)?;
-    stream.set_nodelay(true)?;
-    Ok(connect_with(stream, &client::Request::from_uri(&uri), config)?.0)
 }
 
 /// Opens a WebSocket over a socket that is connected already, with what `request` asks for. Returns the server's answer
@@ -60,9 +89,19 @@ pub fn connect_with<S: Socket>(
     Ok((WebSocket { wire, connection }, response))
 }
 
-fn dial(uri: &Uri<'_>, timeout: Option<Duration>) -> io::Result<TcpStream> {
+/// A stream to the server of a route, perhaps through a proxy.
+fn dial(route: &Route<'_>, config: &Config) -> Result<TcpStream, Error> {
+    let stream = connect_tcp(route.next_hop(), config.handshake_timeout)?;
+    stream.set_nodelay(true)?;
+    match route.proxy() {
+        Some(proxy) => tunnel(stream, proxy, route.uri().host(), route.uri().port(), config),
+        None => Ok(stream),
+    }
+}
+
+fn connect_tcp(host: (&str, u16), timeout: Option<Duration>) -> io::Result<TcpStream> {
     let mut failure = io::Error::new(ErrorKind::NotFound, "the host has no address");
-    for address in (uri.host(), uri.port()).to_socket_addrs()? {
+    for address in host.to_socket_addrs()? {
         let attempt = match timeout {
             Some(timeout) => TcpStream::connect_timeout(&address, timeout.max(Duration::from_millis(1))),
             None => TcpStream::connect(address),

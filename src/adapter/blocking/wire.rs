@@ -1,11 +1,9 @@
 //! The loop between a socket and a machine: one machine after the other, the handshake and then the connection.
 
 use std::{
+    boxed::Box,
     io::{self, ErrorKind, IoSlice},
-    ops::{
-        ControlFlow::{self, Break},
-        Range,
-    },
+    ops::ControlFlow::{self, Break},
     time::{Duration, Instant},
     vec::Vec,
 };
@@ -14,7 +12,7 @@ use bytes::{Buf, BytesMut};
 
 use super::Socket;
 use crate::{
-    Outbox, Timestamp, Transport,
+    Inbox, Outbox, Timestamp, Transport,
     adapter::{
         Error,
         machine::{Machine, is_backed_up, lend},
@@ -35,9 +33,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 pub(super) struct Wire<S> {
     pub(super) socket: S,
     pub(super) out: Outbox,
-    buffer: Vec<u8>,
-    /// The part of `buffer` that was read and not received yet.
-    unread: Range<usize>,
+    inbox: Inbox,
     now: Timestamp,
     /// What the socket's timeouts are set to: zero when that is unknown, `MAX` when there is none.
     read_timeout: Duration,
@@ -51,8 +47,7 @@ impl<S: Socket> Wire<S> {
         Self {
             socket,
             out: Outbox::new(),
-            unread: 0..received.len(),
-            buffer: received,
+            inbox: Inbox::from(received).read_len(READ_LEN),
             now: Timestamp::ZERO,
             read_timeout: Duration::ZERO,
             write_timeout: Duration::ZERO,
@@ -93,7 +88,8 @@ impl<S: Socket> Wire<S> {
                 let _ = machine.receive_eof();
                 continue;
             }
-            match self.read(if written { deadline } else { Some(self.turn(deadline)) }) {
+            let deadline = if written { deadline } else { Some(self.turn(deadline)) };
+            match self.read(machine.missing(), deadline) {
                 Ok(Some(0)) => {
                     if let Err(error) = machine.receive_eof() {
                         verdict = Err(error.into());
@@ -107,14 +103,22 @@ impl<S: Socket> Wire<S> {
     }
 
     /// Drives a handshake until `receive` has its result.
-    pub(super) fn handshake<M: Machine<Error = HandshakeError>, T>(
+    pub(super) fn handshake<M: Machine, T>(
         &mut self,
         handshake: &mut M,
-        receive: impl Fn(&mut M, &mut &mut [u8], &mut BytesMut) -> Result<Option<T>, HandshakeError>,
+        receive: impl Fn(&mut M, &mut &mut [u8], &mut BytesMut) -> Result<Option<T>, M::Error>,
     ) -> Result<T, Error> {
         let result =
             self.read_until(handshake, |handshake, input, out| Break(receive(handshake, input, out).transpose()))?;
-        Ok(result.unwrap_or(Err(HandshakeError::ConnectionLost))?)
+        match result {
+            Some(result) => result.map_err(Into::into),
+            None => Err(HandshakeError::ConnectionLost.into()),
+        }
+    }
+
+    /// The socket, unless bytes were read that nobody has received.
+    pub(super) fn into_socket(self) -> Option<S> {
+        self.inbox.is_empty().then_some(self.socket)
     }
 
     /// Writes all there is, and waits for that as long as `machine` allows.
@@ -136,31 +140,29 @@ impl<S: Socket> Wire<S> {
         machine: &mut M,
         receive: &mut impl FnMut(&mut M, &mut &mut [u8], &mut BytesMut) -> ControlFlow<Option<T>>,
     ) -> Option<T> {
-        let mut input = &mut self.buffer[self.unread.clone()];
-        let found = lend(machine, &mut input, &mut self.out, receive);
-        self.unread.start = self.unread.end - input.len();
-        if found.is_some() && self.unread.is_empty() {
-            (self.buffer, self.unread) = (Vec::new(), 0..0);
+        let found = lend(machine, &mut self.inbox, &mut self.out, receive);
+        if found.is_some() {
+            self.inbox.return_buffer(&mut Box::default());
         }
         found
     }
 
     /// Reads what comes: 0 bytes at the end of the stream, `None` when nothing came until `deadline` or a little before.
-    fn read(&mut self, deadline: Option<Timestamp>) -> io::Result<Option<usize>> {
+    fn read(&mut self, missing: u64, deadline: Option<Timestamp>) -> io::Result<Option<usize>> {
         let wait = self.wait(deadline);
         if !serves(self.read_timeout, wait) {
             self.socket.set_read_timeout(as_timeout(wait))?;
             self.read_timeout = wait;
         }
-        self.buffer.resize(READ_LEN, 0);
+        let room = self.inbox.room(missing);
         let started = Instant::now();
-        let result = self.socket.read(&mut self.buffer);
+        let result = self.socket.read(room);
         self.now = self.now + started.elapsed();
         match result {
             Err(error) if is_timeout(&error) => Ok(None),
             result => {
                 let count = result?;
-                self.unread = 0..count;
+                self.inbox.filled(count);
                 Ok(Some(count))
             }
         }

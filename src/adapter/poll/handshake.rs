@@ -12,7 +12,11 @@ use super::{Io, WebSocket, wire::Wire};
 use crate::{
     Config, Connection,
     adapter::Error,
-    handshake::{Refused, server},
+    handshake::{
+        Refused,
+        proxy::{Proxy, ProxyError, Tunnel},
+        server,
+    },
 };
 
 /// Waits for a request to upgrade, and accepts it, without a subprotocol.
@@ -85,6 +89,26 @@ pub async fn client<I: Io>(
             |handshake: &mut crate::client::Handshake, input: &mut &mut [u8], _: &mut _| handshake.receive(input);
         let (connection, response) = wire.handshake(&mut handshake, receive).await?;
         Ok((WebSocket::over(wire, connection), response))
+    })
+    .await
+}
+
+/// Lets a proxy open a tunnel to `host`, a name or an address without brackets, and port, over a transport that is
+/// connected to the proxy. What comes back leads to the server: TLS, and the opening handshake, go through it.
+///
+/// # Errors
+///
+/// No tunnel leads to such a host. The transport failed, or the proxy refused, or did not answer in
+/// [`handshake_timeout`](Config::handshake_timeout).
+pub async fn tunnel<I: Io>(io: I, proxy: &Proxy, host: &str, port: u16, config: &Config) -> Result<I, Error> {
+    Box::pin(async {
+        let mut wire = Wire::new(io, Vec::new());
+        let mut tunnel = proxy.connect(host, port, config, wire.out.tail())?;
+        let receive = |tunnel: &mut Tunnel, input: &mut &mut [u8], out: &mut BytesMut| {
+            tunnel.receive(input, out).map(|is_open| is_open.then_some(()))
+        };
+        wire.handshake(&mut tunnel, receive).await?;
+        Ok(wire.into_io().ok_or(ProxyError::Surplus)?)
     })
     .await
 }

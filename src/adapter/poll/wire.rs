@@ -14,6 +14,7 @@ use core::{
     },
 };
 use std::{
+    boxed::Box,
     io::{self, ErrorKind, IoSlice},
     vec::Vec,
 };
@@ -25,7 +26,7 @@ use super::{
     watch::{Side, Watch},
 };
 use crate::{
-    Outbox, Transport,
+    Inbox, Outbox, Transport,
     adapter::{
         Error,
         machine::{Machine, is_backed_up, lend},
@@ -33,25 +34,20 @@ use crate::{
     handshake::HandshakeError,
 };
 
-/// The most that one read takes.
-const READ_LEN: usize = 64 << 10;
-
 /// So many reads in one go, then others have their turn.
 const MAX_READS: usize = 16;
 
 std::thread_local! {
     /// What is read into, by all connections of the thread. It is taken out while it is in use: a handler may poll
     /// another connection.
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static SCRATCH: Cell<Box<[u8]>> = Cell::default();
 }
 
 /// A transport, what is to be written, and what was read too early.
 pub(super) struct Wire<I> {
     pub(super) io: I,
     pub(super) out: Outbox,
-    /// What one read brought beyond what was asked for. It is parsed where it lies, from `taken` on, and then dropped.
-    rest: Vec<u8>,
-    taken: usize,
+    inbox: Inbox,
     watch: Watch,
     is_eof: bool,
     is_flushed: bool,
@@ -63,8 +59,7 @@ impl<I: Io> Wire<I> {
     pub(super) fn new(io: I, received: Vec<u8>) -> Self {
         Self {
             out: Outbox::new(),
-            rest: received,
-            taken: 0,
+            inbox: Inbox::from(received),
             watch: Watch::new(io.now()),
             is_eof: false,
             is_flushed: true,
@@ -85,10 +80,11 @@ impl<I: Io> Wire<I> {
         let mut reads = 0;
         loop {
             // What came is handed out before anything is written or waited for.
-            if let Some(found) = self.lend_rest(machine, &mut receive) {
+            if let Some(found) = lend(machine, &mut self.inbox, &mut self.out, &mut receive) {
                 self.watch.done(Side::Receiver);
                 return Ready(Ok(Some(found)));
             }
+            let wants_more = !is_backed_up(machine, &self.out);
             let transport = machine.transport();
             if matches!(transport, Transport::Close | Transport::Abort) {
                 // What the transport takes at once, and no more.
@@ -108,7 +104,7 @@ impl<I: Io> Wire<I> {
                 verdict = machine.receive_eof().map(|()| None).map_err(Into::into);
                 continue;
             }
-            if self.rest.is_empty() && !self.is_eof && !is_backed_up(machine, &self.out) {
+            if wants_more && !self.is_eof {
                 if reads == MAX_READS {
                     cx.waker().wake_by_ref();
                 } else if let Ready(result) = self.poll_read(cx, machine, &mut receive) {
@@ -134,16 +130,24 @@ impl<I: Io> Wire<I> {
     }
 
     /// Drives a handshake until `receive` has its result.
-    pub(super) async fn handshake<M: Machine<Error = HandshakeError>, T>(
+    pub(super) async fn handshake<M: Machine, T>(
         &mut self,
         handshake: &mut M,
-        receive: impl Fn(&mut M, &mut &mut [u8], &mut BytesMut) -> Result<Option<T>, HandshakeError>,
+        receive: impl Fn(&mut M, &mut &mut [u8], &mut BytesMut) -> Result<Option<T>, M::Error>,
     ) -> Result<T, Error> {
         let receive = |handshake: &mut M, input: &mut &mut [u8], out: &mut BytesMut| {
             Break(receive(handshake, input, out).transpose())
         };
         let result = poll_fn(|cx| self.poll_receive(cx, handshake, receive)).await?;
-        Ok(result.unwrap_or(Err(HandshakeError::ConnectionLost))?)
+        match result {
+            Some(result) => result.map_err(Into::into),
+            None => Err(HandshakeError::ConnectionLost.into()),
+        }
+    }
+
+    /// The transport, unless bytes were read that nobody has received.
+    pub(super) fn into_io(self) -> Option<I> {
+        self.inbox.is_empty().then_some(self.io)
     }
 
     /// Writes until there is no more than `most`, and waits for that as long as `machine` allows.
@@ -168,25 +172,6 @@ impl<I: Io> Wire<I> {
         }
     }
 
-    /// Lends what an earlier read left.
-    fn lend_rest<M: Machine, T>(
-        &mut self,
-        machine: &mut M,
-        receive: &mut impl FnMut(&mut M, &mut &mut [u8], &mut BytesMut) -> ControlFlow<Option<T>>,
-    ) -> Option<T> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let mut input = &mut self.rest[self.taken..];
-        let found = lend(machine, &mut input, &mut self.out, receive);
-        let left = input.len();
-        self.taken = self.rest.len() - left;
-        if left == 0 {
-            (self.rest, self.taken) = (Vec::new(), 0);
-        }
-        found
-    }
-
     /// Reads once, lends what came, and keeps what is left of it. The bytes read: 0 at the end of the stream.
     fn poll_read<M: Machine, T>(
         &mut self,
@@ -195,15 +180,12 @@ impl<I: Io> Wire<I> {
         receive: &mut impl FnMut(&mut M, &mut &mut [u8], &mut BytesMut) -> ControlFlow<Option<T>>,
     ) -> Poll<io::Result<(usize, Option<T>)>> {
         let mut scratch = SCRATCH.take();
-        if scratch.is_empty() {
-            scratch = std::vec![0; READ_LEN];
-        }
-        let result = self.io.poll_read(cx, &mut scratch).map_ok(|count| {
-            let mut input = &mut scratch[..count];
-            let found = lend(machine, &mut input, &mut self.out, receive);
-            self.rest.extend_from_slice(input);
-            (count, found)
+        self.inbox.borrow_buffer(&mut scratch);
+        let result = self.io.poll_read(cx, self.inbox.room(machine.missing())).map_ok(|count| {
+            self.inbox.filled(count);
+            (count, lend(machine, &mut self.inbox, &mut self.out, receive))
         });
+        self.inbox.return_buffer(&mut scratch);
         SCRATCH.set(scratch);
         result
     }

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     Config,
     client::{Request, Response},
-    handshake::Uri,
+    handshake::Route,
 };
 
 /// Connects to a `wss://` or `ws://` URI, like [`connect`](super::connect). Certificates are checked against the roots
@@ -47,13 +47,34 @@ use crate::{
 /// # Ok(()) }
 /// ```
 pub async fn connect(uri: &str, config: &Config) -> Result<WebSocket<MaybeTls>, Error> {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let tls = trusting(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })?;
+    Ok(connect_with(uri, config, tls, |request| request).await?.0)
+}
+
+/// A TLS configuration for [`connect_with`] that trusts whom the operating system trusts: also a company's own
+/// authority, which Mozilla does not know. Reads files or asks the system's store, so make it once.
+///
+/// # Errors
+///
+/// The operating system has no certificates, or none that can be read.
+#[cfg(feature = "tls-native-roots")]
+pub fn native_roots() -> io::Result<Arc<ClientConfig>> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    if roots.add_parsable_certificates(found.certs).0 == 0 {
+        let failure = found.errors.into_iter().next().map(io::Error::other);
+        return Err(failure.unwrap_or(io::ErrorKind::NotFound.into()));
+    }
+    trusting(roots)
+}
+
+fn trusting(roots: RootCertStore) -> io::Result<Arc<ClientConfig>> {
     let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(connect_with(uri, config, Arc::new(tls), |request| request).await?.0)
+    Ok(Arc::new(tls))
 }
 
 /// The same with a TLS configuration of your own, and more in the request, as
@@ -68,16 +89,21 @@ pub async fn connect_with<'a>(
     tls: Arc<ClientConfig>,
     ask: impl FnOnce(Request<'a>) -> Request<'a>,
 ) -> Result<(WebSocket<MaybeTls>, Response), Error> {
-    let uri = Uri::parse(uri)?;
-    let stream = dial(&uri, config.handshake_timeout).await?;
-    let stream = if uri.is_secure() {
-        let name = ServerName::try_from(uri.host().to_string()).map_err(io::Error::other)?;
-        let session = TlsConnector::from(tls).connect(name, stream);
-        MaybeTls::Tls(Box::new(within(config.handshake_timeout, session).await?))
-    } else {
-        MaybeTls::Plain(stream)
-    };
-    client(stream, &ask(Request::from_uri(&uri)), config).await
+    let mut route = Route::new(uri, ask)?;
+    loop {
+        let stream = dial(&route, config).await?;
+        let stream = if route.uri().is_secure() {
+            let name = ServerName::try_from(route.uri().host().to_string()).map_err(io::Error::other)?;
+            let session = TlsConnector::from(tls.clone()).connect(name, stream);
+            MaybeTls::Tls(Box::new(within(config.handshake_timeout, session).await?))
+        } else {
+            MaybeTls::Plain(stream)
+        };
+        match client(stream, route.request(), config).await {
+            Err(Error::Handshake(refusal)) if route.follow(&refusal)? => {}
+            result => return result,
+        }
+    }
 }
 
 /// What a URI led to: TCP, with or without TLS.

@@ -32,6 +32,7 @@ async fn main() {
                     "web-socket" => drop(tokio::task::spawn_local(web_socket_(s))),
                     "raw" => drop(tokio::spawn(raw(s))),
                     "ours" => drop(tokio::spawn(ours(s))),
+                    "ours (tokio)" => drop(tokio::spawn(ours_tokio(s))),
                     other => panic!("no server for {other}"),
                 }
             }
@@ -251,6 +252,16 @@ async fn shake(s: &mut TcpStream) -> bool {
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {a}\r\n\r\n"
     );
     s.write_all(r.as_bytes()).await.is_ok()
+}
+
+/// Our tokio adapter, in the loop that its documentation begins with.
+async fn ours_tokio(s: TcpStream) {
+    let Ok(mut websocket) = sansock::adapter::tokio::accept(s, &harness::peers::ours::config()).await else { return };
+    while let Ok(Some(message)) = websocket.recv().await {
+        if websocket.feed(message).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Our core under a plain tokio socket: one read, all messages, one write.

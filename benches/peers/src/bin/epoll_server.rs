@@ -6,7 +6,7 @@
 
 use bytes::BytesMut;
 use harness::{peers::ours, raw::Raw};
-use sansock::{Clock, Connection};
+use sansock::{Clock, Connection, Inbox};
 use std::{
     io::{ErrorKind, IoSlice, Read, Write},
     net::{TcpListener, TcpStream},
@@ -16,7 +16,7 @@ use std::{
 enum Protocol {
     /// The request, as far as it came.
     Handshake(Vec<u8>),
-    Ours(Connection),
+    Ours(Connection, Inbox),
     Raw(Box<Raw>),
 }
 
@@ -32,6 +32,7 @@ struct Closed;
 
 struct Loop {
     is_ours: bool,
+    /// Lent to the connection that is read from.
     read: Box<[u8]>,
     out: BytesMut,
     clock: Clock,
@@ -59,8 +60,7 @@ fn main() {
     const LISTENER: u64 = u64::MAX;
     watch(libc::EPOLL_CTL_ADD, listener.as_raw_fd(), libc::EPOLLIN, LISTENER);
 
-    let mut server =
-        Loop { is_ours, read: vec![0; 64 << 10].into_boxed_slice(), out: BytesMut::new(), clock: Clock::start() };
+    let mut server = Loop { is_ours, read: vec![0; 64 << 10].into(), out: BytesMut::new(), clock: Clock::start() };
     let mut peers: Vec<Option<Peer>> = Vec::new();
     let mut events = vec![libc::epoll_event { events: 0, u64: 0 }; 512];
     loop {
@@ -101,35 +101,52 @@ impl Loop {
     fn serve(&mut self, peer: &mut Peer) -> Result<(), Closed> {
         let Self { is_ours, read, out, clock } = self;
         let socket = &mut peer.socket;
-        let mut receive = |into: &mut [u8]| match socket.read(into) {
-            Ok(0) => Err(Closed),
-            Ok(n) => Ok(Some(n)),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
-            Err(_) => Err(Closed),
-        };
         match &mut peer.protocol {
             Protocol::Handshake(request) => {
-                let Some(n) = receive(read)? else { return Ok(()) };
+                let Some(n) = receive(socket, read)? else { return Ok(()) };
                 request.extend_from_slice(&read[..n]);
                 if request.ends_with(b"\r\n\r\n") {
                     let connection = ours::accept(&ours::config(), request, out);
-                    peer.protocol =
-                        if *is_ours { Protocol::Ours(connection) } else { Protocol::Raw(Box::new(Raw::new())) };
+                    peer.protocol = if *is_ours {
+                        Protocol::Ours(connection, Inbox::new())
+                    } else {
+                        Protocol::Raw(Box::new(Raw::new()))
+                    };
                     let result = peer.write(&[out]);
                     out.clear();
                     return result;
                 }
                 Ok(())
             }
-            Protocol::Ours(connection) => {
-                let Some(n) = receive(read)? else { return Ok(()) };
-                let (socket, unsent) = (&mut peer.socket, &mut peer.unsent);
-                let mut written = Ok(());
-                ours::echo(connection, &mut read[..n], out, |parts| {
-                    if written.is_ok() {
-                        written = write(socket, unsent, parts);
+            Protocol::Ours(connection, inbox) => {
+                let (unsent, mut written) = (&mut peer.unsent, Ok(()));
+                inbox.borrow_buffer(read);
+                while written.is_ok() {
+                    let room = inbox.room(connection.missing());
+                    let asked = room.len();
+                    let n = match receive(socket, room) {
+                        Ok(Some(n)) => n,
+                        Ok(None) => break,
+                        Err(closed) => {
+                            written = Err(closed);
+                            break;
+                        }
+                    };
+                    inbox.filled(n);
+                    let mut input = inbox.input();
+                    ours::echo(connection, &mut input, out, |parts| {
+                        if written.is_ok() {
+                            written = write(socket, unsent, parts);
+                        }
+                    });
+                    let left = input.len();
+                    inbox.keep(left);
+                    // There is more, and it was the end of the room that ended the read.
+                    if n < asked || connection.missing() == 0 || !unsent.is_empty() {
+                        break;
                     }
-                });
+                }
+                inbox.return_buffer(read);
                 written?;
                 if connection.poll_timeout().is_some() {
                     connection.handle_timeout(clock.now(), out).map_err(|_| Closed)?;
@@ -139,7 +156,7 @@ impl Loop {
                 result
             }
             Protocol::Raw(raw) => {
-                let Some(n) = receive(raw.room())? else { return Ok(()) };
+                let Some(n) = receive(socket, raw.room())? else { return Ok(()) };
                 if !raw.filled(n) {
                     return Err(Closed);
                 }
@@ -155,6 +172,15 @@ impl Loop {
 impl Peer {
     fn write(&mut self, parts: &[&[u8]]) -> Result<(), Closed> {
         write(&mut self.socket, &mut self.unsent, parts)
+    }
+}
+
+fn receive(socket: &mut TcpStream, into: &mut [u8]) -> Result<Option<usize>, Closed> {
+    match socket.read(into) {
+        Ok(0) => Err(Closed),
+        Ok(n) => Ok(Some(n)),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+        Err(_) => Err(Closed),
     }
 }
 

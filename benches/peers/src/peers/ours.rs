@@ -3,15 +3,15 @@
 use super::*;
 use bytes::BytesMut;
 use sansock::{
-    Clock, Config, Connection, Event, Kind, Limit, client,
+    Clock, Config, Connection, Delivery, Event, Inbox, Kind, Limit, client,
     deflate::{Agreement, Deflate, Params},
     server,
 };
-use std::{mem, sync::OnceLock};
+use std::sync::OnceLock;
 
 pub const PEER: Peer = Peer {
     name: "ours",
-    notes: "sansock, all features (simd-mask too); `receive` until `None` on one reused read buffer of 64 KiB (`--read`), events borrowed from it; what is sent is appended to one reused BytesMut and written once per read or burst; a server's payloads from 4 KiB on are written from where they lie, `send_header` and a vectored write at once; limits and keepalive off, so that `poll_timeout` asks for no clock; validates UTF-8 with simdutf8; mask loop compiled for each kind of vectors and chosen at run time from 512 B on; deflate: zlib-rs level 6, windows 15, context takeover both ways; handshake: server::Handshake and Request::accept, client::connect with a seed of the application's generator",
+    notes: "sansock, all features (simd-mask too); `receive` until `None` on an Inbox with reads of 64 KiB (`--read`), `Delivery::InPlace`, events borrowed from it; what is sent is appended to one reused BytesMut and written once per read or burst; a server's payloads from 4 KiB on are written from where they lie, `send_header` and a vectored write at once; limits and keepalive off, so that `poll_timeout` asks for no clock; validates UTF-8 with simdutf8; mask loop compiled for each kind of vectors and chosen at run time from 512 B on; deflate: zlib-rs level 6, windows 15, context takeover both ways; handshake: server::Handshake and Request::accept, client::connect with a seed of the application's generator",
     make,
     idle: Some(idle),
 };
@@ -34,9 +34,7 @@ pub fn set_read_size(bytes: usize) {
 pub struct Ours {
     connection: Connection,
     clock: Clock,
-    read: Box<[u8]>,
-    /// Bytes at the front of `read` that are not yet received.
-    filled: usize,
+    inbox: Inbox,
     out: BytesMut,
     /// From so many bytes on `send` does not copy.
     by_reference: usize,
@@ -53,8 +51,7 @@ impl Ours {
         Self {
             connection,
             clock: Clock::start(),
-            read: vec![0; read_size()].into_boxed_slice(),
-            filled: 0,
+            inbox: Inbox::new().read_len(read_size()),
             out: BytesMut::new(),
             by_reference: usize::MAX,
         }
@@ -73,19 +70,19 @@ impl Ours {
     /// Where the next bytes from the peer go.
     #[inline]
     pub fn room(&mut self) -> &mut [u8] {
-        &mut self.read
+        self.inbox.room(self.connection.missing())
     }
 
     /// `n` bytes were put at the front of [`Self::room`].
     #[inline]
     pub fn filled(&mut self, n: usize) {
-        self.filled = n;
+        self.inbox.filled(n);
     }
 
     /// All messages of the last read: `see(payload, is_text)`.
     #[inline]
     pub fn messages(&mut self, mut see: impl FnMut(&[u8], bool)) {
-        let mut input = &mut self.read[..mem::take(&mut self.filled)];
+        let mut input = self.inbox.input();
         while let Some(event) = self.connection.receive(&mut input, &mut self.out).expect("a valid stream") {
             match event {
                 Event::Text(text) => see(text.as_bytes(), true),
@@ -93,14 +90,18 @@ impl Ours {
                 _ => {}
             }
         }
+        let left = input.len();
+        self.inbox.keep(left);
         self.tell_time();
     }
 
     /// All messages of the last read sent straight back; how many. See [`echo`].
     #[inline]
     pub fn echo(&mut self, write: impl FnMut(&[&[u8]])) -> usize {
-        let input = &mut self.read[..mem::take(&mut self.filled)];
-        let echoed = echo(&mut self.connection, input, &mut self.out, write);
+        let mut input = self.inbox.input();
+        let echoed = echo(&mut self.connection, &mut input, &mut self.out, write);
+        let left = input.len();
+        self.inbox.keep(left);
         self.tell_time();
         echoed
     }
@@ -138,12 +139,12 @@ impl Ours {
 #[inline]
 pub fn echo(
     connection: &mut Connection,
-    mut input: &mut [u8],
+    input: &mut &mut [u8],
     out: &mut BytesMut,
     mut write: impl FnMut(&[&[u8]]),
 ) -> usize {
     let mut echoed = 0;
-    while let Some(event) = connection.receive(&mut input, out).expect("a valid stream") {
+    while let Some(event) = connection.receive(input, out).expect("a valid stream") {
         match &event {
             Event::Text(text) if text.len() < BY_REFERENCE => connection.send_text(text, out).expect("open"),
             Event::Text(text) => send_by_reference(connection, out, Kind::Text, text.as_bytes(), &mut write),
@@ -172,7 +173,11 @@ fn send_by_reference(
 }
 
 pub fn config() -> Config {
-    Config::default().max_message_len(Limit::Unlimited).max_fragments(Limit::Unlimited).keepalive(None)
+    Config::default()
+        .max_message_len(Limit::Unlimited)
+        .max_fragments(Limit::Unlimited)
+        .keepalive(None)
+        .delivery(Delivery::InPlace)
 }
 
 fn connection(server: bool) -> Connection {
@@ -210,7 +215,7 @@ fn idle(mut io: MemIo, compressed: bool) -> Option<Idle> {
     io.put(&out);
     out.clear();
     let n = io.get(&mut read)?;
-    echo(&mut connection, &mut read[..n], &mut out, |_| {});
+    echo(&mut connection, &mut &mut read[..n], &mut out, |_| {});
     io.put(&out);
     Some(Idle::Obj(Box::new((connection, BytesMut::new()))))
 }
