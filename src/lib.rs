@@ -35,7 +35,8 @@
 //!
 //! # The contract
 //!
-//! - Call [`receive`](Connection::receive) until it returns `None`.
+//! - Call [`receive`](Connection::receive) until it returns `None`. Then the input is used up; with
+//!   [`Delivery::InPlace`] keep what is left of it, which an [`Inbox`] does.
 //! - After any call, and before acting on its error, write `out`. Then do what
 //!   [`transport`](Connection::transport) says.
 //! - Call [`handle_timeout`](Connection::handle_timeout) once at the start, after each batch of `receive`s and commands,
@@ -79,7 +80,7 @@
 //! |---|---|---|
 //! | [`adapter`] | one file a runtime, nothing of the protocol | |
 //! | [`backoff`] | when a client tries again, and after what | §7.2.3 |
-//! | `outbox.rs` | output in order, large and shared parts by reference | |
+//! | `inbox.rs`, `outbox.rs` | what a driver keeps: input that is not whole; output in order, large parts by reference | |
 //! | `handshake/` | the opening handshake of both roles, and a client's redirects and proxies | §4, RFC 8441 |
 //! | `connection.rs`, `connection/` | the machine: `receive`, `send`, `close` | §5 to §7 |
 //! | [`deflate`] | permessage-deflate | RFC 7692 |

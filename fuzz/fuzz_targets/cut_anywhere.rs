@@ -13,7 +13,7 @@ use libfuzzer_sys::fuzz_target;
 use sansock::{Chunk, CloseCode, CloseFrame, Connection, Error, SendError, Timestamp};
 use sansock_fuzz::{
     cuts::Cuts,
-    setup::{Judge, Setup, answers, check},
+    setup::{Judge, Setup, answers, check, left as left_of},
     trace::Trace,
 };
 
@@ -28,7 +28,7 @@ fn run(setup: Setup, mut cuts: Cuts, calls: [(u8, u8); 2], stream: &[u8]) -> Vec
     let mut connection = setup.connection();
     let mut judge = Judge::of_compressed(setup.server());
     let mut out = setup.out();
-    let mut now = Timestamp::ZERO;
+    let (mut now, mut left) = (Timestamp::ZERO, Vec::new());
     let mut parts = Vec::new();
     let mut rest = stream;
     let end = (u8::MAX, 0);
@@ -41,7 +41,7 @@ fn run(setup: Setup, mut cuts: Cuts, calls: [(u8, u8); 2], stream: &[u8]) -> Vec
         // At least one call, so that all that waits for one has it.
         loop {
             let piece = cuts.next_piece(&mut stretch);
-            errors.extend(feed(&mut connection, piece, &mut out, &mut trace));
+            errors.extend(feed(&mut connection, &mut left, piece, &mut out, &mut trace));
             check(&connection, setup.server());
             if stretch.is_empty() {
                 break;
@@ -60,13 +60,23 @@ fn run(setup: Setup, mut cuts: Cuts, calls: [(u8, u8); 2], stream: &[u8]) -> Vec
     parts
 }
 
-fn feed(connection: &mut Connection, piece: &[u8], out: &mut BytesMut, trace: &mut Trace) -> Vec<Error> {
-    let mut buffer = piece.to_vec();
+fn feed(
+    connection: &mut Connection,
+    left: &mut Vec<u8>,
+    piece: &[u8],
+    out: &mut BytesMut,
+    trace: &mut Trace,
+) -> Vec<Error> {
+    let mut buffer = std::mem::take(left);
+    buffer.extend(piece);
     let (mut input, mut errors) = (&mut buffer[..], Vec::new());
     loop {
         match connection.receive(&mut input, out) {
             Ok(Some(event)) => trace.push((&event).into()),
-            Ok(None) => return errors,
+            Ok(None) => {
+                *left = left_of(connection, input);
+                return errors;
+            }
             Err(error) => errors.push(error),
         }
     }

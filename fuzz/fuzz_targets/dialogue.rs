@@ -16,7 +16,7 @@ use sansock::{
 };
 use sansock_fuzz::{
     cuts::Cuts,
-    setup::{Judge, PONG_BACKLOG, check, compress},
+    setup::{Judge, PONG_BACKLOG, check, compress, left as left_of},
     trace::Entry,
 };
 
@@ -123,6 +123,8 @@ impl Op {
 struct Peer {
     connection: Connection,
     server: bool,
+    /// What was delivered and stays in front of what is next.
+    left: Vec<u8>,
     /// What was written and not delivered yet: the wire to the other side.
     out: BytesMut,
     judge: Judge,
@@ -181,7 +183,11 @@ impl World {
             };
             let idle = flag(4).then_some(Duration::from_secs(90));
             let config = Config::default()
-                .delivery(if flag(side as u8) { Delivery::Chunks } else { Delivery::Messages })
+                .delivery(match (flag(side as u8), flag(6 + side as u8)) {
+                    (true, _) => Delivery::Chunks,
+                    (false, true) => Delivery::InPlace,
+                    (false, false) => Delivery::Messages,
+                })
                 .max_message_len(limits.message as u64)
                 .max_fragments(limits.fragments)
                 .idle_timeout(idle)
@@ -195,6 +201,7 @@ impl World {
             Peer {
                 connection,
                 server,
+                left: Vec::new(),
                 out: BytesMut::new(),
                 judge: Judge::of_compressed(server),
                 limits,
@@ -401,8 +408,9 @@ impl World {
     fn deliver(&mut self, side: Side, len: usize) {
         let (left, right) = self.peers.split_at_mut(1);
         let (to, from) = if side == 0 { (&mut left[0], &mut right[0]) } else { (&mut right[0], &mut left[0]) };
-        let mut bytes = from.out.split_to(len.min(from.out.len()));
-        let mut input = &mut bytes[..];
+        let mut buffer = std::mem::take(&mut to.left);
+        buffer.extend_from_slice(&from.out.split_to(len.min(from.out.len())));
+        let mut input = &mut buffer[..];
         loop {
             let backlog = to.out.len() >= PONG_BACKLOG;
             match to.call(|connection, out| connection.receive(&mut input, out)) {
@@ -415,7 +423,7 @@ impl World {
                 }
             }
         }
-        assert!(input.is_empty());
+        to.left = left_of(&to.connection, input);
     }
 
     /// Everything arrives, and the ends of the streams with it.

@@ -13,7 +13,7 @@ use sansock::{Connection, Error, Event, SendError, State, Timestamp, Transport};
 use sansock_fuzz::{
     cuts::Cuts,
     reader::{Reader, Stand},
-    setup::{Judge, Pongs, Setup, answers, check},
+    setup::{Judge, Pongs, Setup, answers, check, left as left_of},
     trace::{Entry, Trace},
 };
 
@@ -35,6 +35,7 @@ fuzz_target!(|data: &[u8]| {
 struct Case {
     setup: Setup,
     connection: Connection,
+    left: Vec<u8>,
     out: BytesMut,
     feeds: usize,
     now: Timestamp,
@@ -51,6 +52,7 @@ impl Case {
         let mut case = Self {
             setup,
             connection: setup.connection(),
+            left: Vec::new(),
             out: setup.out(),
             feeds: 0,
             now: Timestamp::ZERO,
@@ -72,7 +74,8 @@ impl Case {
     /// A piece arrives. All that it completes comes out now, and nothing else.
     fn feed(&mut self, piece: &[u8]) {
         let known = self.trace.0.len();
-        let mut buffer = piece.to_vec();
+        let mut buffer = std::mem::take(&mut self.left);
+        buffer.extend(piece);
         let mut input = &mut buffer[..];
         loop {
             let (left, over) = (input.len(), self.connection.state() == State::Closed);
@@ -102,7 +105,7 @@ impl Case {
                     self.trace.push(event.into());
                 }
                 Ok(None) => {
-                    assert!(input.is_empty(), "nothing is left when more is asked for");
+                    self.left = left_of(&self.connection, input);
                     go_on = false;
                 }
                 Err(error) => {

@@ -21,6 +21,15 @@ impl Setup {
         self.0 & 2 != 0
     }
 
+    /// Half of what is not in chunks stays in place, in a mixture with everything else.
+    pub fn delivery(self) -> Delivery {
+        match (self.chunks(), self.0.count_ones() % 2) {
+            (true, _) => Delivery::Chunks,
+            (false, 0) => Delivery::Messages,
+            (false, _) => Delivery::InPlace,
+        }
+    }
+
     pub fn auto_pong(self) -> bool {
         self.0 & 4 == 0
     }
@@ -57,9 +66,7 @@ impl Setup {
     }
 
     pub fn config(self) -> Config {
-        let config = Config::default()
-            .delivery(if self.chunks() { Delivery::Chunks } else { Delivery::Messages })
-            .auto_pong(self.auto_pong());
+        let config = Config::default().delivery(self.delivery()).auto_pong(self.auto_pong());
         if self.tight() {
             config.max_message_len(300).max_frame_len(200).max_fragments(4)
         } else {
@@ -101,6 +108,12 @@ pub fn compress(connection: Connection, server: bool, context_takeover: bool) ->
     let (answer, agreement) = settings.answer(&settings.offer()).expect("both sides are the same");
     let agreement = if server { agreement } else { settings.confirm(&answer).expect("both sides are the same") };
     connection.with_deflate(agreement, &settings)
+}
+
+/// What `receive` left of `input` after `None`: at most a payload that stays where it lies.
+pub fn left(connection: &Connection, input: &[u8]) -> Vec<u8> {
+    assert!(input.is_empty() || connection.missing() > 0, "nothing else is left when more is asked for");
+    input.to_vec()
 }
 
 /// The strict peer that reads all that one connection writes.
