@@ -303,7 +303,8 @@ mod origin {
         }
 
         /// Pages of the request's own host and port. Whether the page came over TLS makes no difference, because the
-        /// machine does not know whether it is behind TLS itself.
+        /// machine does not know whether it is behind TLS itself; unless the request says it, as all do over HTTP/2 and
+        /// HTTP/3. So behind a proxy that ends TLS and asks for `:scheme` http, use a [`list`](Self::list).
         #[must_use]
         pub const fn same() -> Self {
             Self::new(Rule::Same)

@@ -80,7 +80,7 @@ pub struct Connection {
     /// Messages in one whole frame shorter than this may take the short way: 0 while anything is under way.
     small_below: u8,
     /// The same for sending.
-    plain_below: u8,
+    plain_below: u16,
     server: bool,
     auto_pong: bool,
     delivery: Delivery,
@@ -251,7 +251,7 @@ impl Connection {
         let longest = self.max_message_len.min(self.max_frame_len).min(MAX_CONTROL_LEN as u64) as u8;
         self.small_below = if open && between && whole { longest + 1 } else { 0 };
         let plain = self.codec.as_ref().map_or(usize::MAX, |codec| codec.plain_below());
-        let plain = plain.min(MAX_CONTROL_LEN + 1) as u8;
+        let plain = u16::try_from(plain).unwrap_or(u16::MAX);
         self.plain_below = if open && self.sending.is_none() { plain } else { 0 };
     }
 }

@@ -158,6 +158,10 @@ pub enum SendError {
     Host,
     /// A request target that is not a path with an optional query, in visible ASCII without `#` (RFC 9112 §3.2.1).
     Target,
+    /// A header field that HTTP/2 and HTTP/3 do not have (RFC 9113 §8.2.2).
+    ConnectionSpecific,
+    /// The request came on a stream of HTTP/2 or HTTP/3: `accept_parts` answers it (RFC 8441 §5).
+    Stream,
 }
 
 impl fmt::Display for SendError {
@@ -175,6 +179,8 @@ impl fmt::Display for SendError {
             Self::Subprotocol => "the subprotocol was not offered, or is malformed",
             Self::Host => "the host is malformed",
             Self::Target => "the request target is malformed",
+            Self::ConnectionSpecific => "HTTP/2 and HTTP/3 have no connection-specific fields",
+            Self::Stream => "a request on a stream has no answer in bytes of HTTP/1.1",
         })
     }
 }

@@ -81,7 +81,7 @@
 //! | [`adapter`] | one file a runtime, nothing of the protocol | |
 //! | [`backoff`] | when a client tries again, and after what | §7.2.3 |
 //! | `inbox.rs`, `outbox.rs` | what a driver keeps: input that is not whole; output in order, large parts by reference | |
-//! | `handshake/` | the opening handshake of both roles, and a client's redirects and proxies | §4 |
+//! | `handshake/` | the opening handshake of both roles, and a client's redirects and proxies | §4, RFC 8441 |
 //! | `connection.rs`, `connection/` | the machine: `receive`, `send`, `close` | §5 to §7 |
 //! | [`deflate`] | permessage-deflate | RFC 7692 |
 //! | [`message`] | events, pieces of messages, and putting them together | §5.4, §5.6 |

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Talk to other implementations over real sockets: Python `websockets`, npm `ws` and Chromium against our echo server, and
 # our client against servers of the first two; each without compression and with it; and both ways through nginx and
-# HAProxy. Fails at the first thing that is not as it should be.
+# HAProxy. The same peers against our servers on hyper and axum, and over HTTP/2 Python `h2` against them, and our client
+# against Hypercorn. Fails at the first thing that is not as it should be.
 # usage: tests/interop.sh
 #   PYTHON   a Python 3 with its venv module (default python3.11)
 #   CHROMIUM, CHROMEDRIVER   the browser and its driver, of one version (default: Debian's, in /usr/bin)
@@ -31,16 +32,17 @@ if [ ${#missing[@]} -gt 0 ]; then
     DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" > "$work/apt.log"
 fi
 [ -x "$work/python/bin/python" ] || "$python" -m venv "$work/python"
-"$work/python/bin/python" -m pip --quiet --disable-pip-version-check install --upgrade websockets selenium
+"$work/python/bin/python" -m pip --quiet --disable-pip-version-check install --upgrade websockets selenium h2 hypercorn
 # The scripts go where the packages are: Node looks for a module beside the file that imports it.
 cp tests/interop/*.mjs "$work"
 npm --prefix "$work" install --no-audit --no-fund --silent ws@latest
 python=$work/python/bin/python
-"$python" -m pip --disable-pip-version-check list 2> /dev/null | grep -E '^(websockets|selenium) '
+"$python" -m pip --disable-pip-version-check list 2> /dev/null | grep -iE '^(websockets|selenium|h2|hypercorn) '
 npm --prefix "$work" ls --depth=0 --silent | grep "@[0-9]"
 "$CHROMIUM" --version 2> /dev/null
 
 cargo build --release --example echo_server --example interop_client
+cargo build --release --features axum,http2,tls --example hyper_server --example axum_server --example interop_http2_client
 
 # --- what runs beside us ends with us
 cleanup() {
@@ -124,6 +126,20 @@ for preset in "default:permessage-deflate" "low-memory:permessage-deflate; $limi
     stop
 done
 
+for name in hyper_server axum_server; do
+    port=$(free_port)
+    start "$work/$name.log" "$bin/$name" --listen "127.0.0.1:$port"
+    echo "== $name: Python websockets"
+    check "$python" tests/interop/client.py "$port"
+    echo "== $name: npm ws"
+    check node "$work/client.mjs" "$port"
+    echo "== $name: Chromium"
+    check "$python" tests/interop/browser.py "$port"
+    echo "== $name: Python h2"
+    check "$python" tests/interop/http2.py "$port"
+    stop
+done
+
 for peer in "Python websockets:$python:tests/interop/server.py" "npm ws:node:$work/server.mjs"; do
     IFS=: read -r name command script <<< "$peer"
     echo "== our client: $name"
@@ -139,6 +155,23 @@ for peer in "Python websockets:$python:tests/interop/server.py" "npm ws:node:$wo
         stop
     done
 done
+
+port=$(free_port)
+start "$work/hyper_server.log" "$bin/hyper_server" --listen "127.0.0.1:$port" --tls
+echo "== hyper_server, TLS: Chromium over HTTP/2"
+check "$python" tests/interop/browser.py "$port" "" tls
+if ! grep -q "a WebSocket over HTTP/2" "$work/hyper_server.log" || grep -q "over HTTP/1" "$work/hyper_server.log"; then
+    echo "$0: Chromium did not speak HTTP/2:" >&2
+    cat "$work/hyper_server.log" >&2
+    exit 1
+fi
+stop
+
+echo "== our client over HTTP/2: Python Hypercorn"
+port=$(free_port)
+start "$work/server.log" "$python" tests/interop/http2_server.py "$port"
+check "$bin/interop_http2_client" "127.0.0.1:$port"
+stop
 
 # --- through proxies, which cut off what is silent for 2 s
 

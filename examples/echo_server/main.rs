@@ -125,7 +125,7 @@ fn answer(request: &server::Request, out: &mut BytesMut) -> Result<Option<Connec
     match (request.method(), request.target()) {
         ("GET" | "HEAD", "/") => {
             let html = [("Content-Type", &b"text/html; charset=utf-8"[..])];
-            request.reject(200, &html, include_bytes!("page.html"), out)?;
+            request.reject(200, &html, include_bytes!("../echo_page.html"), out)?;
         }
         _ => request.reject(404, &[("Content-Type", b"text/plain")], b"Not found\n", out)?,
     }

@@ -3,8 +3,11 @@
 //! Nothing of the protocol is decided here: an adapter writes what is in `out`, does what
 //! [`transport`](crate::Connection::transport) says, and keeps the deadlines. [`blocking`] is the one to read first;
 //! `poll` is the loop of all asynchronous ones, and `tokio`, `futures` and `compio` lend it their sockets and timers.
-//! [`callbacks`] turns them around, for those who would rather be called.
+//! [`callbacks`] turns them around, for those who would rather be called. `http`, `hyper` and `axum` are for requests that an
+//! HTTP library has parsed.
 
+#[cfg(feature = "axum")]
+pub mod axum;
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub mod blocking;
 #[cfg(all(feature = "std", feature = "handshake"))]
@@ -15,6 +18,10 @@ pub mod compio;
 mod error;
 #[cfg(feature = "futures-io")]
 pub mod futures;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 #[cfg(all(feature = "std", feature = "handshake"))]
 mod machine;
 #[cfg(any(feature = "tokio", feature = "futures-io", feature = "compio"))]

@@ -167,6 +167,11 @@ impl Connection {
         if payload.len() >= usize::from(self.plain_below) {
             return self.send_any(kind, payload, out);
         }
+        if payload.len() > MAX_CONTROL_LEN {
+            self.write(Opcode::of(kind), true, payload, out);
+            self.timers.note(news::ACTIVE);
+            return Ok(());
+        }
         // The short way: a small frame. Reserved once, then appended to.
         let (first, len) = (0x80 | Opcode::of(kind) as u8, payload.len() as u8);
         out.reserve(MAX_SMALL_HEADER_LEN + payload.len());

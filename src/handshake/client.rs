@@ -1,11 +1,9 @@
 //! The client's half of the opening handshake (RFC 6455 §4.1): [`connect`] writes a [`Request`], [`Handshake`] reads
-//! the answer.
+//! the answer. Over HTTP/2 and HTTP/3 it is [`extended_connect`] and [`ExtendedConnect`].
 
 mod request;
 
-#[cfg(feature = "deflate")]
-use alloc::string::ToString;
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use bytes::BytesMut;
@@ -15,15 +13,20 @@ use chacha20::{
 };
 
 pub use self::request::Request;
-pub use super::response::Response;
 use super::{
     base64,
     body::Body,
     deadline::Deadline,
     error::HandshakeError,
-    head::{Head, Span, StatusLine},
-    negotiate::check_response,
+    head::{Head, StatusLine},
+    offer::Offer,
     scan::Scanner,
+    write::{self, Field},
+};
+pub use super::{
+    extended_connect::{ExtendedConnect, extended_connect},
+    offer::Parts,
+    response::Response,
 };
 use crate::{
     config::Config,
@@ -31,8 +34,6 @@ use crate::{
     error::SendError,
     timer::Timestamp,
 };
-#[cfg(feature = "deflate")]
-use crate::{deflate, handshake::headers::sole_extension};
 
 /// How many interim answers (RFC 9110 §15.2) may come before the one that counts.
 pub(super) const MAX_INTERIM: u8 = 8;
@@ -50,44 +51,45 @@ pub fn connect(
     seed: [u8; 32],
     out: &mut BytesMut,
 ) -> Result<Handshake, SendError> {
-    request.check()?;
-    // §4.1, item 7: 16 random bytes in base64. What the masks grow from is another part of the same stream.
-    let mut random = ChaCha12Rng::from_seed(seed);
-    let mut bytes = [0; 48];
-    random.fill_bytes(&mut bytes);
-    let (nonce, rest) = bytes.split_at(16);
-    let key = base64(nonce);
-    let mut seed = [0; 32];
-    seed.copy_from_slice(rest);
+    let handshake = Handshake::new(request, config, seed)?;
+    out.reserve(256 + request.target.len());
+    out.extend_from_slice(b"GET ");
+    out.extend_from_slice(request.target.as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+    out.extend_from_slice(request.host.as_bytes());
+    out.extend_from_slice(b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ");
+    out.extend_from_slice(&handshake.key);
+    out.extend_from_slice(b"\r\n");
+    let extensions = handshake.offer.extensions();
+    handshake.offer.fields(request, extensions.as_deref()).for_each(|(name, value)| write::field(out, name, value));
+    out.extend_from_slice(b"\r\n");
+    Ok(handshake)
+}
 
-    let subprotocols = request.subprotocols.join(", ");
-    #[cfg(feature = "deflate")]
-    let extensions = config.deflate.map(|deflate| deflate.offer().to_string());
-    #[cfg(not(feature = "deflate"))]
-    let extensions: Option<String> = None;
-    request.write(&key, &subprotocols, extensions.as_deref(), out);
-    Ok(Handshake {
-        key,
-        seed,
-        subprotocols,
-        phase: Phase::Head(Scanner::new(config)),
-        interim: 0,
-        deadline: Deadline::after(config.handshake_timeout),
-        config: config.clone(),
-    })
+/// The same for a request that an HTTP library writes, of version 1.1, and for an answer that it reads:
+/// [`Handshake::receive_parts`].
+pub fn connect_parts(request: &Request<'_>, config: &Config, seed: [u8; 32]) -> Result<(Handshake, Parts), SendError> {
+    let handshake = Handshake::new(request, config, seed)?;
+    let extensions = handshake.offer.extensions();
+    let opening: [Field<'_>; 4] = [
+        ("Host", request.host.as_bytes()),
+        ("Upgrade", b"websocket"),
+        ("Connection", b"Upgrade"),
+        ("Sec-WebSocket-Key", &handshake.key),
+    ];
+    let fields = opening.into_iter().chain(handshake.offer.fields(request, extensions.as_deref()));
+    let parts = Parts::new("GET", &request.target, fields);
+    Ok((handshake, parts))
 }
 
 /// Reads the answer to a request. No I/O and no clock; holds at most [`max_head_len`](Config::max_head_len) or
 /// [`max_body_len`](Config::max_body_len), and some 600 bytes.
 pub struct Handshake {
     key: [u8; 24],
-    seed: [u8; 32],
-    /// What was offered, as the field says it.
-    subprotocols: String,
+    offer: Offer,
     phase: Phase,
     interim: u8,
     deadline: Deadline,
-    config: Config,
 }
 
 #[derive(Debug)]
@@ -103,6 +105,23 @@ enum Phase {
 }
 
 impl Handshake {
+    fn new(request: &Request<'_>, config: &Config, seed: [u8; 32]) -> Result<Self, SendError> {
+        // §4.1, item 7: 16 random bytes in base64. What the masks grow from is another part of the same stream.
+        let mut random = ChaCha12Rng::from_seed(seed);
+        let mut bytes = [0; 48];
+        random.fill_bytes(&mut bytes);
+        let (nonce, rest) = bytes.split_at(16);
+        let mut seed = [0; 32];
+        seed.copy_from_slice(rest);
+        Ok(Self {
+            key: base64(nonce),
+            offer: Offer::new(request, config, seed)?,
+            phase: Phase::Head(Scanner::new(config)),
+            interim: 0,
+            deadline: Deadline::after(config.handshake_timeout),
+        })
+    }
+
     /// Takes the answer from the front of `input`; `None` while it is not complete. What follows a 101, the first
     /// frames, stays in `input`.
     ///
@@ -129,11 +148,12 @@ impl Handshake {
         status: u16,
         fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> Result<(Connection, Response), HandshakeError> {
-        let (head, []) = Head::from_parts([], fields);
-        let response =
-            Response { head, status, reason: Span::default(), subprotocol: None, body: Vec::new(), whole: false };
-        let result =
-            if status == 101 { self.finish(response) } else { Err(HandshakeError::Rejected(Box::new(response))) };
+        let response = Response::from_parts(status, fields);
+        let result = if status == 101 {
+            self.offer.finish(response, Some(&self.key))
+        } else {
+            Err(HandshakeError::Rejected(Box::new(response)))
+        };
         self.close(if result.is_ok() { Phase::Done } else { Phase::Closed });
         result
     }
@@ -228,7 +248,7 @@ impl Handshake {
                 if self.interim > MAX_INTERIM {
                     return Err(HandshakeError::TooManyInterim);
                 }
-                self.phase = Phase::Head(Scanner::new(&self.config));
+                self.phase = Phase::Head(Scanner::new(&self.offer.config));
                 return Ok(None);
             }
             101 if line.minor_version == 0 => return Err(HandshakeError::Version),
@@ -236,44 +256,13 @@ impl Handshake {
         }
         let response = Response { reason, head, status, subprotocol: None, body: Vec::new(), whole: true };
         if status == 101 {
-            let connected = self.finish(response)?;
+            let connected = self.offer.finish(response, Some(&self.key))?;
             self.close(Phase::Done);
             return Ok(Some(connected));
         }
-        let body = Body::new(status, &response.head, self.config.max_body_len, self.config.max_head_len);
+        let body = Body::new(status, &response.head, self.offer.config.max_body_len, self.offer.config.max_head_len);
         self.phase = Phase::Body(Box::new(response), body);
         Ok(None)
-    }
-
-    /// A 101: checks it and makes the connection.
-    fn finish(&self, mut response: Response) -> Result<(Connection, Response), HandshakeError> {
-        let offered = self.subprotocols.split([',', ' ']).filter(|name| !name.is_empty());
-        let chosen = check_response(response.head.raw_fields(), &self.key, offered)?;
-        let mut connection = Connection::client(&self.config, self.seed);
-        self.extend(&mut connection, chosen.extensions)?;
-        let has_subprotocol = chosen.subprotocol.is_some();
-        response.subprotocol = if has_subprotocol { response.head.first("sec-websocket-protocol") } else { None };
-        Ok((connection, response))
-    }
-
-    /// §4.1, condition 5: the extensions of the answer are among those that were offered, which is at most one.
-    #[cfg(feature = "deflate")]
-    fn extend(&self, connection: &mut Connection, extensions: Option<&[u8]>) -> Result<(), HandshakeError> {
-        let Some(extensions) = extensions else { return Ok(()) };
-        let answer = sole_extension(extensions).filter(|answer| answer.name == deflate::NAME);
-        let (Some(answer), Some(settings)) = (answer, &self.config.deflate) else {
-            return Err(HandshakeError::Extension);
-        };
-        let answer = deflate::Params::of_answer(answer.params()).map_err(HandshakeError::Deflate)?;
-        let agreement = settings.confirm(&answer).map_err(HandshakeError::Deflate)?;
-        connection.set_deflate(agreement, settings);
-        Ok(())
-    }
-
-    #[cfg(not(feature = "deflate"))]
-    #[allow(clippy::unused_self, reason = "nothing is offered without the feature")]
-    fn extend(&self, _connection: &mut Connection, extensions: Option<&[u8]>) -> Result<(), HandshakeError> {
-        if extensions.is_some() { Err(HandshakeError::Extension) } else { Ok(()) }
     }
 
     fn close(&mut self, phase: Phase) {

@@ -7,6 +7,8 @@ use core::fmt;
 use super::response::Response;
 use crate::error::SendError;
 
+const CONNECTION_SPECIFIC: &str = "a connection-specific field, which HTTP/2 and HTTP/3 do not have";
+
 /// Why an opening handshake failed. Terminal; a server's answer that tells the client, if any, is in `out`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -29,7 +31,8 @@ pub enum HandshakeError {
     Timeout,
     /// The transport ended before the handshake. Nothing is sent.
     ConnectionLost,
-    /// The server answered with another status than 101: a redirect, a 401, an error page (§4.1).
+    /// The server answered with another status than 101, or than 2xx to an extended CONNECT: a redirect, a 401, an error
+    /// page (§4.1).
     Rejected(Box<Response>),
     /// More interim answers (100, 102, 103) than a client reads, eight.
     TooManyInterim,
@@ -70,6 +73,8 @@ pub enum Malformed {
     FieldValue,
     /// A Content-Length that is no number, or several (RFC 9112 §6.3).
     ContentLength,
+    /// A field that HTTP/2 and HTTP/3 do not have, such as Upgrade (RFC 9113 §8.2.2).
+    ConnectionSpecific,
 }
 
 /// Why a valid HTTP request is no opening handshake that this server takes (§4.2.1).
@@ -80,7 +85,7 @@ pub enum UpgradeError {
     Method,
     /// The target is neither a path nor an absolute `ws`, `wss`, `http` or `https` URI, or it has a fragment: 400.
     Target,
-    /// There is not exactly one valid Host: 400.
+    /// There is not exactly one valid Host: 400. Of an extended CONNECT: `:authority` is not valid, or Host another.
     Host,
     /// The request announces a body: 400. What follows must not be taken for frames.
     Body,
@@ -98,6 +103,20 @@ pub enum UpgradeError {
     Extensions,
     /// The Origin is not one that [`Config::origin`](crate::Config::origin) allows (§10.2): 403.
     Origin,
+    /// HTTP/1.0 or older, which an HTTP library let pass: 505.
+    HttpVersion,
+    /// Over HTTP/2 or HTTP/3: the method is not CONNECT (RFC 8441 §4): 405.
+    Connect,
+    /// Over HTTP/2 or HTTP/3: `:method`, `:protocol`, `:scheme` (http or https), `:authority` and `:path` are not there
+    /// exactly once each, before all other fields, and without further ones (RFC 8441 §4, RFC 9113 §8.3): 400.
+    Pseudo,
+    /// Over HTTP/2 or HTTP/3: a field that those do not have, such as Upgrade (RFC 9113 §8.2.2): 400.
+    ConnectionSpecific,
+    /// An extended CONNECT for another `:protocol` than `websocket` (RFC 9220 §3): 501.
+    Protocol,
+    /// An extended CONNECT whose Sec-WebSocket-Version is not exactly once 13 (§4.4): 400, since a 426 needs the field
+    /// Upgrade, which HTTP/2 and HTTP/3 do not have.
+    ConnectVersion,
 }
 
 /// Why `accept` made no connection.
@@ -159,6 +178,7 @@ impl Malformed {
             Self::FieldName => "malformed header field name",
             Self::FieldValue => "malformed header field value",
             Self::ContentLength => "malformed Content-Length",
+            Self::ConnectionSpecific => CONNECTION_SPECIFIC,
         }
     }
 }
@@ -168,25 +188,33 @@ impl UpgradeError {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::Method => 405,
+            Self::Method | Self::Connect => 405,
             Self::Upgrade | Self::Version => 426,
             Self::Origin => 403,
+            Self::Protocol => 501,
+            Self::HttpVersion => 505,
             Self::Target
             | Self::Host
             | Self::Body
             | Self::Connection
             | Self::Key
             | Self::Subprotocols
-            | Self::Extensions => 400,
+            | Self::Extensions
+            | Self::Pseudo
+            | Self::ConnectionSpecific
+            | Self::ConnectVersion => 400,
         }
     }
 
     /// The fields that an answer with [`status`](Self::status) must have: Allow with 405 (RFC 9110 §15.5.6);
-    /// Upgrade (§15.5.22) and Sec-WebSocket-Version (RFC 6455 §4.4) with 426.
+    /// Upgrade (§15.5.22) and Sec-WebSocket-Version (RFC 6455 §4.4) with 426. Over HTTP/2 and HTTP/3 names are in lower
+    /// case.
     #[must_use]
     pub const fn fields(self) -> &'static [(&'static str, &'static [u8])] {
         match self {
             Self::Method => &[("Allow", b"GET")],
+            Self::Connect => &[("allow", b"CONNECT")],
+            Self::ConnectVersion => &[("sec-websocket-version", b"13")],
             Self::Upgrade | Self::Version => &[("Upgrade", b"websocket"), ("Sec-WebSocket-Version", b"13")],
             _ => &[],
         }
@@ -200,11 +228,16 @@ impl UpgradeError {
             Self::Body => "an upgrade request has no body",
             Self::Upgrade => "Upgrade: websocket is required",
             Self::Connection => "Connection: Upgrade is required",
-            Self::Version => "Sec-WebSocket-Version: 13 is required",
+            Self::Version | Self::ConnectVersion => "Sec-WebSocket-Version: 13 is required",
             Self::Key => "one Sec-WebSocket-Key of 16 bytes in base64 is required",
             Self::Subprotocols => "malformed Sec-WebSocket-Protocol",
             Self::Extensions => "malformed Sec-WebSocket-Extensions",
             Self::Origin => "this origin is not allowed",
+            Self::HttpVersion => "HTTP/1.1 or later is required",
+            Self::Connect => "a WebSocket is opened by CONNECT",
+            Self::Pseudo => "malformed pseudo-header fields",
+            Self::ConnectionSpecific => CONNECTION_SPECIFIC,
+            Self::Protocol => "no other :protocol than websocket is spoken",
         }
     }
 }
@@ -242,6 +275,12 @@ impl fmt::Display for Refused {
 impl From<Malformed> for HandshakeError {
     fn from(malformed: Malformed) -> Self {
         Self::Malformed(malformed)
+    }
+}
+
+impl From<UpgradeError> for Refused {
+    fn from(error: UpgradeError) -> Self {
+        Self::Request(error)
     }
 }
 

@@ -3,7 +3,8 @@
 //! [`server`] reads a request and answers it, [`client`] writes one and reads the answer. Both read a head byte by byte
 //! or all at once, and leave what follows it in the caller's buffer: the first frames may be there already. What decides
 //! is written over a list of header fields, so that requests that an HTTP library parsed take the same code:
-//! [`server::Request::from_parts`], [`client::Handshake::receive_parts`].
+//! [`server::Request::from_parts`], [`client::connect_parts`]; over HTTP/2 and HTTP/3 (RFC 8441, RFC 9220)
+//! [`server::Request::from_fields`], [`client::extended_connect`].
 //!
 //! Around a client's handshake stand [`redirect`] and [`proxy`]; a [`Route`] takes them together.
 //!
@@ -18,9 +19,11 @@ mod body;
 pub mod client;
 mod deadline;
 mod error;
+mod extended_connect;
 mod head;
 mod headers;
 mod negotiate;
+mod offer;
 pub mod proxy;
 pub mod redirect;
 mod request;

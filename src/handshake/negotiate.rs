@@ -19,11 +19,11 @@ pub(crate) enum Once<'a> {
 }
 
 impl<'a> Once<'a> {
-    fn add(&mut self, value: &'a [u8]) {
+    pub(crate) fn add(&mut self, value: &'a [u8]) {
         *self = if *self == Self::Absent { Self::One(value) } else { Self::Repeated };
     }
 
-    fn one(self) -> Option<&'a [u8]> {
+    pub(crate) fn one(self) -> Option<&'a [u8]> {
         if let Self::One(value) = self { Some(value) } else { None }
     }
 }
@@ -80,7 +80,7 @@ fn same_name(name: &[u8], known: &[u8]) -> bool {
 /// What the fields of a request say about a WebSocket, collected in one pass.
 #[derive(Debug, Default)]
 pub(crate) struct RequestFields<'a> {
-    host: Once<'a>,
+    pub(crate) host: Once<'a>,
     origin: Once<'a>,
     upgrade: Tokens,
     connection: Tokens,
@@ -157,12 +157,12 @@ impl<'a> RequestFields<'a> {
     }
 
     /// Item 6: the version is 13.
-    fn check_version(&self) -> Result<(), UpgradeError> {
+    pub(crate) fn check_version(&self) -> Result<(), UpgradeError> {
         if self.version == Once::One(b"13") { Ok(()) } else { Err(UpgradeError::Version) }
     }
 
     /// Items 7 to 9, which are the same for every way of asking for a WebSocket.
-    fn check_offer(
+    pub(crate) fn check_offer(
         &self,
         scheme: Option<&str>,
         authority: Authority<'_>,
@@ -274,11 +274,12 @@ pub(crate) struct Chosen<'a> {
     pub(crate) extensions: Option<&'a [u8]>,
 }
 
-/// Checks the fields of a 101 against what was asked (§4.1, conditions 2 to 4 and 6); what the server chose. Whether the
-/// extensions were offered is for whoever offered them.
+/// Checks the fields of an answer that opens a WebSocket against what was asked (§4.1, conditions 2 to 4 and 6); what the
+/// server chose. Conditions 2 to 4 are those of a 101: an extended CONNECT sent no key. Whether the extensions were offered
+/// is for whoever offered them.
 pub(crate) fn check_response<'a, 'o>(
     fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
-    key: &[u8; 24],
+    key: Option<&[u8; 24]>,
     mut offered: impl Iterator<Item = &'o str>,
 ) -> Result<Chosen<'a>, HandshakeError> {
     let mut all = ResponseFields::default();
@@ -293,14 +294,16 @@ pub(crate) fn check_response<'a, 'o>(
             _ => {}
         }
     }
-    if !all.upgrade.one().is_some_and(|upgrade| upgrade.eq_ignore_ascii_case(b"websocket")) {
-        return Err(HandshakeError::Upgrade);
-    }
-    if !all.connection.has_it() {
-        return Err(HandshakeError::Connection);
-    }
-    if all.accept != Once::One(&accept(key)) {
-        return Err(HandshakeError::Accept);
+    if let Some(key) = key {
+        if !all.upgrade.one().is_some_and(|upgrade| upgrade.eq_ignore_ascii_case(b"websocket")) {
+            return Err(HandshakeError::Upgrade);
+        }
+        if !all.connection.has_it() {
+            return Err(HandshakeError::Connection);
+        }
+        if all.accept != Once::One(&accept(key)) {
+            return Err(HandshakeError::Accept);
+        }
     }
     // §11.3.2: the field "MUST NOT appear more than once in an HTTP response".
     if all.extensions == Once::Repeated {

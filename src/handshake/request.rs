@@ -1,8 +1,8 @@
 //! A request and the answers to it (RFC 6455 §4.2.2), apart from the machine that read it.
 
-use alloc::string::String;
 #[cfg(feature = "deflate")]
 use alloc::string::ToString;
+use alloc::{string::String, vec::Vec};
 use core::{
     fmt,
     sync::atomic::{AtomicBool, Ordering},
@@ -13,6 +13,7 @@ use bytes::BytesMut;
 use super::{
     accept,
     error::{HandshakeError, Malformed, Refused, UpgradeError},
+    extended_connect::{Pseudo, is_connection_specific},
     head::{Fields, Head, RequestLine, Span},
     headers::{Extensions, Subprotocols, token},
     negotiate::{RequestFields, authority},
@@ -48,10 +49,20 @@ pub struct Request {
     method: Span,
     target: Span,
     config: Config,
-    verdict: Result<[u8; 24], UpgradeError>,
+    /// The key, if that is how it asks for a WebSocket.
+    verdict: Result<Option<[u8; 24]>, UpgradeError>,
+    /// Of a request over HTTP/2 or HTTP/3.
+    stream: Option<Stream>,
     content_length: Option<u64>,
     transfer_encoding: bool,
     answered: AtomicBool,
+}
+
+/// What a request on a stream has in place of Host and Upgrade.
+#[derive(Clone, Copy, Debug)]
+struct Stream {
+    authority: Span,
+    has_protocol: bool,
 }
 
 impl Request {
@@ -76,6 +87,64 @@ impl Request {
         Ok(Self::new(head, RequestLine { method, target }, config.clone()))
     }
 
+    /// A request over HTTP/2 or HTTP/3 that an HTTP library has parsed. `fields` are all its fields, the pseudo-header
+    /// fields among them: `:method`, `:protocol` and so on. [`accept_parts`](Self::accept_parts) answers it, if it is an
+    /// extended CONNECT (RFC 8441 §5, RFC 9220).
+    ///
+    /// What makes it another request is in the [`verdict`](Self::verdict). The error tells of a field that no such request
+    /// can have: a name that is no token in lower case, a control character.
+    ///
+    /// ```
+    /// use sansock::{Config, server};
+    ///
+    /// let fields: [(&str, &[u8]); 6] = [
+    ///     (":method", b"CONNECT"),
+    ///     (":protocol", b"websocket"),
+    ///     (":scheme", b"https"),
+    ///     (":authority", b"example.com"),
+    ///     (":path", b"/chat"),
+    ///     ("sec-websocket-version", b"13"),
+    /// ];
+    /// let request = server::Request::from_fields(fields, &Config::default())?;
+    /// let (connection, accepted) = request.accept_parts(&server::Response::new())?;
+    /// assert_eq!((accepted.status(), accepted.fields().count()), (200, 0));
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    pub fn from_fields<'a>(
+        fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+        config: &Config,
+    ) -> Result<Self, SendError> {
+        let (mut pseudo, mut others) = (Pseudo::default(), Vec::new());
+        for (name, value) in fields {
+            if name.starts_with(':') {
+                write::check_value(value)?;
+                pseudo.add(name, value, others.is_empty());
+            } else {
+                write::check_fields(&[(name, value)], &[])?;
+                // RFC 9113 §8.2.1: no capitals.
+                if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                    return Err(SendError::FieldName);
+                }
+                others.push((name, value));
+            }
+        }
+        let parts = [pseudo.method, pseudo.path, pseudo.authority];
+        let parts = parts.map(|part| part.one().and_then(|part| core::str::from_utf8(part).ok()).unwrap_or_default());
+        let (head, [method, target, authority]) = Head::from_parts(parts, others);
+        let verdict = pseudo.verdict(head.raw_fields(), head.all("sec-websocket-protocol"), &config.origin);
+        Ok(Self {
+            method,
+            target,
+            config: config.clone(),
+            verdict: verdict.map(|()| None),
+            stream: Some(Stream { authority, has_protocol: pseudo.has_protocol() }),
+            content_length: RequestFields::collect(head.raw_fields()).content_length().ok(),
+            transfer_encoding: false,
+            answered: AtomicBool::new(false),
+            head,
+        })
+    }
+
     pub(super) fn read((head, line): (Head, RequestLine), config: Config) -> Result<Self, HandshakeError> {
         let request = Self::new(head, line, config);
         if request.transfer_encoding {
@@ -95,7 +164,8 @@ impl Request {
         let verdict = fields.verdict(head.bytes(method), head.bytes(target), subprotocols, &config.origin);
         let (content_length, transfer_encoding) = (fields.content_length().ok(), fields.transfer_encoding);
         let answered = AtomicBool::new(false);
-        Self { head, method, target, config, verdict, content_length, transfer_encoding, answered }
+        let verdict = verdict.map(Some);
+        Self { head, method, target, config, verdict, stream: None, content_length, transfer_encoding, answered }
     }
 
     /// Writes the 101 and returns the connection, if the request is an opening handshake (§4.2.2); its first frames may
@@ -103,7 +173,13 @@ impl Request {
     ///
     /// [`Refused::Request`] if it is none: the answer that says so is in `out`, and [`Handshake::refuse`](super::server::Handshake::refuse) is next.
     /// [`Refused::Response`] if the response is not valid, or the request was answered before: nothing was written.
+    ///
+    /// A request [`from_fields`](Self::from_fields) has no bytes of HTTP/1.1: only
+    /// [`accept_parts`](Self::accept_parts) answers it.
     pub fn accept(&self, response: &Response<'_>, out: &mut BytesMut) -> Result<Connection, Refused> {
+        if self.stream.is_some() {
+            return Err(SendError::Stream.into());
+        }
         let key = match self.check(response) {
             Err(Refused::Request(error)) => {
                 let head_only = self.method() == "HEAD";
@@ -115,11 +191,10 @@ impl Request {
         let mut connection = Connection::server(&self.config);
         let extensions = self.extend(&mut connection);
         out.reserve(256);
-        out.extend_from_slice(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
-        );
-        out.extend_from_slice(&accept(&key));
-        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
+        if let Some(key) = key {
+            write::field(out, "Sec-WebSocket-Accept", &accept(&key));
+        }
         if let Some(subprotocol) = response.subprotocol {
             write::field(out, "Sec-WebSocket-Protocol", subprotocol.as_bytes());
         }
@@ -133,18 +208,20 @@ impl Request {
         Ok(connection)
     }
 
-    /// The same for a 101 that somebody else writes: with [`Accepted::fields`], and those of the response.
+    /// The same for an answer that somebody else writes: with [`Accepted::status`], [`Accepted::fields`], and those of the
+    /// response.
     ///
     /// [`Refused::Request`] is answered by its [`status`](UpgradeError::status) and [`fields`](UpgradeError::fields).
     pub fn accept_parts<'a>(&self, response: &Response<'a>) -> Result<(Connection, Accepted<'a>), Refused> {
         let key = self.check(response)?;
         let mut connection = Connection::server(&self.config);
         let extensions = self.extend(&mut connection);
-        Ok((connection, Accepted { accept: accept(&key), subprotocol: response.subprotocol, extensions }))
+        let accept = key.as_ref().map(accept);
+        Ok((connection, Accepted { accept, subprotocol: response.subprotocol, extensions }))
     }
 
-    /// Whether it may be answered by a 101 like this; then that is its one answer, which this key goes into.
-    fn check(&self, response: &Response<'_>) -> Result<[u8; 24], Refused> {
+    /// Whether it may be answered like this; then that is its one answer, which this key goes into, if it has one.
+    fn check(&self, response: &Response<'_>) -> Result<Option<[u8; 24]>, Refused> {
         if self.answered.load(Ordering::Relaxed) {
             return Err(SendError::Answered.into());
         }
@@ -154,6 +231,10 @@ impl Request {
                 return Err(SendError::Subprotocol.into());
             }
             write::check_fields(response.fields, &MANAGED_IN_101)?;
+            let is_specific = |&(name, value): &Field<'_>| is_connection_specific(name.as_bytes(), value);
+            if self.stream.is_some() && response.fields.iter().any(is_specific) {
+                return Err(SendError::ConnectionSpecific.into());
+            }
         }
         self.claim()?;
         self.verdict.map_err(Refused::Request)
@@ -189,6 +270,9 @@ impl Request {
     /// Answers without a connection: any status from 200 to 599, with fields and a body. Content-Length and
     /// `Connection: close` are added; a HEAD request gets the length of the body only. [`Handshake::refuse`](super::server::Handshake::refuse) is next.
     pub fn reject(&self, status: u16, fields: &[Field<'_>], body: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
+        if self.stream.is_some() {
+            return Err(SendError::Stream);
+        }
         if !matches!(status, 200..=599) || matches!(status, 204 | 304) && !body.is_empty() {
             return Err(SendError::Status);
         }
@@ -203,13 +287,13 @@ impl Request {
         self.verdict.map(drop)
     }
 
-    /// Whether it has an Upgrade field: it asks for something else than a page.
+    /// Whether it has an Upgrade field, or over HTTP/2 and HTTP/3 a `:protocol`: it asks for something else than a page.
     #[must_use]
     pub fn is_upgrade(&self) -> bool {
-        self.head.first("upgrade").is_some()
+        self.stream.map_or_else(|| self.head.first("upgrade").is_some(), |stream| stream.has_protocol)
     }
 
-    /// The method, `GET` in an opening handshake.
+    /// The method, `GET` in an opening handshake; `CONNECT` over HTTP/2 and HTTP/3.
     #[must_use]
     pub fn method(&self) -> &str {
         self.head.str(self.method)
@@ -222,9 +306,12 @@ impl Request {
     }
 
     /// Host, and port if there is one, that the request is for (RFC 9112 §3.3): the target's, if that is absolute, or
-    /// the Host field's. `None` when there is not exactly one valid Host.
+    /// the Host field's. `None` when there is not exactly one valid Host. Over HTTP/2 and HTTP/3 it is the `:authority`.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
+        if let Some(stream) = self.stream {
+            return authority(self.head.bytes(stream.authority)).map(|authority| authority.text);
+        }
         let mut hosts = self.head.all("host");
         let (Some(host), None) = (hosts.next().and_then(authority), hosts.next()) else { return None };
         let target = if self.target().starts_with('/') { None } else { absolute_target(self.target()) };
@@ -319,24 +406,41 @@ impl<'a> Response<'a> {
         self.fields = fields;
         self
     }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn fields(&self) -> &'a [Field<'a>] {
+        self.fields
+    }
 }
 
-/// What a 101 must say for the connection that [`Request::accept_parts`] returned.
+/// What an answer must say for the connection that [`Request::accept_parts`] returned.
 #[derive(Clone, Debug)]
 pub struct Accepted<'a> {
-    accept: [u8; 28],
+    /// Of a 101.
+    accept: Option<[u8; 28]>,
     subprotocol: Option<&'a str>,
     extensions: Option<String>,
 }
 
 impl Accepted<'_> {
-    /// Upgrade, Connection, Sec-WebSocket-Accept and, if something was chosen, Sec-WebSocket-Protocol and
-    /// Sec-WebSocket-Extensions.
+    /// 101; for an extended CONNECT 200 (RFC 8441 §5).
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        if self.accept.is_some() { 101 } else { 200 }
+    }
+
+    /// With 101 Upgrade, Connection and Sec-WebSocket-Accept. If something was chosen, Sec-WebSocket-Protocol and
+    /// Sec-WebSocket-Extensions; with 200 their names are in lower case (RFC 9113 §8.2.1).
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let fixed =
-            [("Upgrade", &b"websocket"[..]), ("Connection", b"Upgrade"), ("Sec-WebSocket-Accept", &self.accept)];
-        let chosen = self.subprotocol.map(|subprotocol| ("Sec-WebSocket-Protocol", subprotocol.as_bytes()));
-        let agreed = self.extensions.as_ref().map(|list| ("Sec-WebSocket-Extensions", list.as_bytes()));
-        fixed.into_iter().chain(chosen).chain(agreed)
+        let opening = self.accept.as_ref().map(|accept| {
+            [("Upgrade", &b"websocket"[..]), ("Connection", b"Upgrade"), ("Sec-WebSocket-Accept", accept)]
+        });
+        let [subprotocol, extensions] = match opening {
+            Some(_) => ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"],
+            None => ["sec-websocket-protocol", "sec-websocket-extensions"],
+        };
+        let chosen = self.subprotocol.map(|chosen| (subprotocol, chosen.as_bytes()));
+        let agreed = self.extensions.as_ref().map(|list| (extensions, list.as_bytes()));
+        opening.into_iter().flatten().chain(chosen).chain(agreed)
     }
 }

@@ -9,7 +9,7 @@ use super::{
     head::{Fields, Head, Span},
 };
 
-/// A server's answer. It owns its head, and its body if it is no 101.
+/// A server's answer. It owns its head, and its body if it opens no WebSocket.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     pub(super) head: Head,
@@ -21,7 +21,13 @@ pub struct Response {
 }
 
 impl Response {
-    /// The status: 101 beside a connection.
+    /// An answer that an HTTP library has read, without its body.
+    pub(super) fn from_parts<'a>(status: u16, fields: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+        let (head, []) = Head::from_parts([], fields);
+        Self { head, status, reason: Span::default(), subprotocol: None, body: Vec::new(), whole: false }
+    }
+
+    /// The status. Beside a connection it is 101, or 200 or another 2xx after an extended CONNECT.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status

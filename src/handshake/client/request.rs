@@ -6,8 +6,6 @@ use alloc::{
 };
 use core::fmt;
 
-use bytes::BytesMut;
-
 use crate::{
     error::SendError,
     handshake::{
@@ -47,10 +45,11 @@ const SECRET: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 /// ```
 #[derive(Clone)]
 pub struct Request<'a> {
-    host: Cow<'a, str>,
-    target: Cow<'a, str>,
-    origin: Option<&'a str>,
-    pub(super) subprotocols: &'a [&'a str],
+    pub(in crate::handshake) host: Cow<'a, str>,
+    pub(in crate::handshake) target: Cow<'a, str>,
+    secure: bool,
+    pub(in crate::handshake) origin: Option<&'a str>,
+    pub(in crate::handshake) subprotocols: &'a [&'a str],
     authorization: Option<String>,
     fields: &'a [Field<'a>],
     secret: &'a [&'a str],
@@ -68,6 +67,7 @@ impl<'a> Request<'a> {
         Self {
             host: host.into(),
             target: target.into(),
+            secure: true,
             origin: None,
             subprotocols: &[],
             authorization: None,
@@ -82,7 +82,15 @@ impl<'a> Request<'a> {
     /// For what a URI names. Its userinfo becomes an Authorization field, unless [`headers`](Self::headers) have one.
     #[must_use]
     pub fn from_uri(uri: &Uri<'a>) -> Self {
-        Self { authorization: uri.basic_auth(), ..Self::new(uri.authority(), uri.target()) }
+        Self { authorization: uri.basic_auth(), ..Self::new(uri.authority(), uri.target()).secure(uri.is_secure()) }
+    }
+
+    /// Whether the transport is TLS: `wss`. Only an [`extended_connect`](super::extended_connect) tells it, as the
+    /// scheme `https` or `http` (RFC 8441 §5). True unless a URI says otherwise.
+    #[must_use]
+    pub fn secure(mut self, is_tls: bool) -> Self {
+        self.secure = is_tls;
+        self
     }
 
     /// Offers these subprotocols, the best first (§4.1, item 10).
@@ -137,17 +145,29 @@ impl<'a> Request<'a> {
     pub(in crate::handshake) fn move_to(&mut self, uri: &Uri<'_>, same_origin: bool) {
         self.host = uri.authority().to_owned().into();
         self.target = uri.target().into_owned().into();
+        self.secure = uri.is_secure();
         self.authorization = uri.basic_auth();
         self.is_elsewhere |= !same_origin;
     }
 
+    /// The scheme of the HTTP resource that stands for it (RFC 8441 §5).
+    pub(in crate::handshake) fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
+
+    /// What authenticates by the URI, unless the caller's fields do.
+    pub(in crate::handshake) fn authorization(&self) -> Option<&str> {
+        let has_another = || self.fields().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        self.authorization.as_deref().filter(|_| !has_another())
+    }
+
     /// The caller's fields that are sent.
-    fn fields(&self) -> impl Iterator<Item = &Field<'a>> {
+    pub(in crate::handshake) fn fields(&self) -> impl Iterator<Item = &Field<'a>> {
         let is_secret = |name: &str| SECRET.iter().chain(self.secret).any(|secret| secret.eq_ignore_ascii_case(name));
         self.fields.iter().filter(move |(name, _)| !self.is_elsewhere || !is_secret(name))
     }
 
-    pub(super) fn check(&self) -> Result<(), SendError> {
+    pub(in crate::handshake) fn check(&self) -> Result<(), SendError> {
         Authority::parse(&self.host).map_err(|_| SendError::Host)?;
         let target = self.target.as_bytes();
         if target.first() != Some(&b'/') || target.iter().any(|&byte| !byte.is_ascii_graphic() || byte == b'#') {
@@ -162,37 +182,6 @@ impl<'a> Request<'a> {
             return Err(SendError::Subprotocol);
         }
         write::check_fields(self.fields, &MANAGED)
-    }
-
-    /// §4.1, items 2 to 12.
-    pub(super) fn write(&self, key: &[u8; 24], subprotocols: &str, extensions: Option<&str>, out: &mut BytesMut) {
-        out.reserve(256 + self.target.len());
-        out.extend_from_slice(b"GET ");
-        out.extend_from_slice(self.target.as_bytes());
-        out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
-        out.extend_from_slice(self.host.as_bytes());
-        out.extend_from_slice(b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ");
-        out.extend_from_slice(key);
-        out.extend_from_slice(b"\r\nSec-WebSocket-Version: 13\r\n");
-        if !subprotocols.is_empty() {
-            write::field(out, "Sec-WebSocket-Protocol", subprotocols.as_bytes());
-        }
-        if let Some(extensions) = extensions {
-            write::field(out, "Sec-WebSocket-Extensions", extensions.as_bytes());
-        }
-        if let Some(origin) = self.origin {
-            write::field(out, "Origin", origin.as_bytes());
-        }
-        let has_authorization = self.fields().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-        if let Some(authorization) = &self.authorization
-            && !has_authorization
-        {
-            write::field(out, "Authorization", authorization.as_bytes());
-        }
-        for (name, value) in self.fields() {
-            write::field(out, name, value);
-        }
-        out.extend_from_slice(b"\r\n");
     }
 }
 

@@ -204,8 +204,8 @@ pub fn accept(config: &Config, mut request: &mut [u8], out: &mut BytesMut) -> Co
     request.accept(&server::Response::new(), out).expect("an upgrade")
 }
 
-/// Handshake, echo of the one message, then what a program keeps while idle: the connection and an empty output. The
-/// read buffer belongs to the loop, which lends it for a read.
+/// Handshake, echo of the one message, then what a program keeps while idle: the connection. The buffers to read into
+/// and to write from belong to the loop, which lends them, as `epoll_server` does.
 fn idle(mut io: MemIo, compressed: bool) -> Option<Idle> {
     let config = if compressed { config().deflate(deflate()) } else { config() };
     let mut read = vec![0; 4096];
@@ -217,7 +217,7 @@ fn idle(mut io: MemIo, compressed: bool) -> Option<Idle> {
     let n = io.get(&mut read)?;
     echo(&mut connection, &mut &mut read[..n], &mut out, |_| {});
     io.put(&out);
-    Some(Idle::Obj(Box::new((connection, BytesMut::new()))))
+    Some(Idle::Obj(Box::new(connection)))
 }
 
 #[inline]
