@@ -277,5 +277,7 @@ impl Control {
 
 const _: () = assert!(size_of::<Connection>() <= 256);
 const _: () = assert!(size_of::<Event<'_>>() <= 40);
-const fn is_send_and_sync<T: Send + Sync + 'static>() {}
-const _: () = is_send_and_sync::<Connection>();
+const _: () = {
+    const fn is_send_and_sync<T: Send + Sync + 'static>() {}
+    is_send_and_sync::<Connection>();
+};

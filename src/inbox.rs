@@ -29,7 +29,7 @@ const RETAINED: usize = 1 << 20;
 /// let mut connection = Connection::client(&Config::default().delivery(Delivery::InPlace), [7; 32]);
 /// let (mut inbox, mut out) = (Inbox::new(), BytesMut::new());
 /// let mut messages = 0;
-/// for read in [&b"\x82\x05He"[..], b"l", b"lo\x82\x00"] {
+/// for read in [&b"\x82\x05He"[..], b"l", b"lo", b"\x82\x00"] {
 ///     let room = inbox.room(connection.missing());
 ///     room[..read.len()].copy_from_slice(read); // `socket.read(room)`
 ///     inbox.filled(read.len());

@@ -47,6 +47,7 @@ suite! {
     a_peer_that_half_closes_gets_all_its_answers
     an_abrupt_end_is_an_error
     what_the_peer_did_wrong_is_told_to_it
+    a_reset_behind_a_failure_does_not_hide_it
     a_peer_that_never_reads_costs_bounded_memory_and_is_given_up
     a_sender_gives_up_on_a_peer_that_takes_nothing
     a_slow_reader_is_alive
@@ -215,6 +216,17 @@ fn what_the_peer_did_wrong_is_told_to_it<A: Adapter>() {
     assert_eq!(&answers[8..10], b"\x03\xea");
     drop(stream);
     assert!(matches!(server.join().unwrap(), Err(Error::Connection(Failure::Protocol(_)))));
+}
+
+fn a_reset_behind_a_failure_does_not_hide_it<A: Adapter>() {
+    let (address, server) = serve::<A, _>(patient(), echo);
+    let mut stream = raw_client(address);
+    stream.write_all(b"\x81\x00").unwrap();
+    // The Close has come, and who closes the socket without reading it resets the connection.
+    stream.peek(&mut [0; 4]).unwrap();
+    drop(stream);
+    let result = server.join().unwrap();
+    assert!(matches!(result, Err(Error::Connection(Failure::Protocol(_)))), "{result:?}");
 }
 
 fn a_peer_that_never_reads_costs_bounded_memory_and_is_given_up<A: Adapter>() {

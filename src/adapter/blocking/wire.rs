@@ -99,7 +99,10 @@ impl<S: Socket> Wire<S> {
                     }
                 }
                 Ok(_) => {}
-                // After a proper close a reset is an end like any other.
+                // After a proper close a reset is an end like any other, and after a failure it is not the cause.
+                Err(_) if machine.transport() != Transport::KeepOpen => {
+                    let _ = machine.receive_eof();
+                }
                 Err(error) => machine.receive_eof().map_err(|_| error)?,
             }
         }

@@ -131,7 +131,10 @@ impl<I: Io> Wire<I> {
                             return Ready(Ok(Some(found)));
                         }
                         Ok((count, None)) => self.is_eof = count == 0,
-                        // After a proper close a reset is an end like any other.
+                        // After a proper close a reset is an end like any other, and after a failure it is not the cause.
+                        Err(_) if machine.transport() != Transport::KeepOpen => {
+                            let _ = machine.receive_eof();
+                        }
                         Err(error) => machine.receive_eof().map_err(|_| error)?,
                     }
                     reads += 1;
