@@ -118,7 +118,9 @@ impl<I: Io> Wire<I> {
                 Pending => false,
             };
             if self.is_eof && (written || transport == Transport::KeepOpen) {
-                *verdict = machine.receive_eof().err().map(Into::into);
+                if let Err(error) = machine.receive_eof() {
+                    *verdict = Some(error.into());
+                }
                 continue;
             }
             if wants_more && !self.is_eof {
