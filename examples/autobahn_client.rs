@@ -2,13 +2,23 @@
 //!
 //! `cargo run --release --example autobahn_client -- --url ws://127.0.0.1:9002 --agent sansock`
 
-use std::{net::TcpStream, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
 use sansock::{
     Config, Event, Message,
-    adapter::blocking::{self, Error, WebSocket},
+    adapter::{Error, blocking},
 };
+
+/// What drives the connections.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Runtime {
+    /// A thread that waits
+    Blocking,
+    /// A task
+    #[cfg(feature = "tokio-net")]
+    Tokio,
+}
 
 #[derive(Parser)]
 #[command(about = "Runs all cases of an Autobahn fuzzing server")]
@@ -19,6 +29,9 @@ struct Arguments {
     /// The name in its report, as it stands in a URI
     #[arg(long, value_name = "NAME", default_value = "sansock")]
     agent: String,
+    /// What drives the connections
+    #[arg(long, value_enum, default_value = "blocking")]
+    runtime: Runtime,
     /// Offer to compress messages, which the cases 12.* and 13.* are about
     #[cfg(feature = "deflate")]
     #[arg(long)]
@@ -31,6 +44,18 @@ impl Arguments {
         #[cfg(feature = "deflate")]
         let config = config.deflate(self.deflate.then(sansock::deflate::Deflate::default));
         config
+    }
+
+    fn uri(&self, target: &str) -> String {
+        format!("{}{target}", self.url.trim_end_matches('/'))
+    }
+
+    fn case(&self, case: u32) -> String {
+        format!("/runCase?case={case}&agent={}", self.agent)
+    }
+
+    fn reports(&self) -> String {
+        format!("/updateReports?agent={}", self.agent)
     }
 }
 
@@ -49,14 +74,21 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<u32, Error> {
-    let (agent, config) = (&arguments.agent, arguments.config());
-    let connect = |target: &str| connect(&arguments.url, target, &config);
-    let count = match connect("/getCaseCount")?.read()? {
-        Some(Message::Text(count)) => count.parse().unwrap_or(0),
-        _ => 0,
-    };
+    match arguments.runtime {
+        Runtime::Blocking => run_blocking(arguments),
+        #[cfg(feature = "tokio-net")]
+        Runtime::Tokio => {
+            tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run_tokio(arguments))
+        }
+    }
+}
+
+fn run_blocking(arguments: &Arguments) -> Result<u32, Error> {
+    let config = arguments.config();
+    let connect = |target: &str| blocking::connect(&arguments.uri(target), &config);
+    let count = number(connect("/getCaseCount")?.read()?);
     for case in 1..=count {
-        let mut websocket = connect(&format!("/runCase?case={case}&agent={agent}"))?;
+        let mut websocket = connect(&arguments.case(case))?;
         // Many cases fail the connection on purpose; the server judges how.
         let _ = websocket.read_with(|event, connection, out| match event {
             Event::Text(text) => connection.send_text(&text, out).err(),
@@ -64,10 +96,28 @@ fn run(arguments: &Arguments) -> Result<u32, Error> {
             _ => None,
         });
     }
-    connect(&format!("/updateReports?agent={agent}"))?.read()?;
+    connect(&arguments.reports())?.read()?;
     Ok(count)
 }
 
-fn connect(url: &str, target: &str, config: &Config) -> Result<WebSocket<TcpStream>, Error> {
-    blocking::connect(&format!("{}{target}", url.trim_end_matches('/')), config)
+#[cfg(feature = "tokio-net")]
+async fn run_tokio(arguments: &Arguments) -> Result<u32, Error> {
+    let config = arguments.config();
+    let connect = async |target: &str| sansock::adapter::tokio::connect(&arguments.uri(target), &config).await;
+    let count = number(connect("/getCaseCount").await?.recv().await?);
+    for case in 1..=count {
+        let mut websocket = connect(&arguments.case(case)).await?;
+        while let Ok(Some(message)) = websocket.recv().await {
+            websocket.feed(message).await?;
+        }
+    }
+    connect(&arguments.reports()).await?.recv().await?;
+    Ok(count)
+}
+
+fn number(message: Option<Message>) -> u32 {
+    match message {
+        Some(Message::Text(count)) => count.parse().unwrap_or(0),
+        _ => 0,
+    }
 }

@@ -12,7 +12,7 @@ use std::{
     collections::BinaryHeap,
     io::{self, ErrorKind, Read, Write},
     mem,
-    net::{Shutdown, SocketAddr},
+    net::{Shutdown, SocketAddr, TcpListener},
     process::ExitCode,
     time::Duration,
 };
@@ -39,13 +39,26 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let Arguments { listen } = Arguments::parse();
-    match Server::bind(listen).and_then(Server::run) {
+    let config = Config::default().max_message_len(64 << 20);
+    let served = TcpListener::bind(listen).and_then(|listener| {
+        println!("the WebSocket:     ws://{}/", listener.local_addr()?);
+        run(listener, config, answer)
+    });
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("mio_server: cannot listen on {listen}: {error}");
             ExitCode::from(2)
         }
     }
+}
+
+/// How a request is answered: with a connection, or without one.
+type Answer = fn(&server::Request, &mut BytesMut) -> Result<Option<Connection>, Refused>;
+
+/// Serves until the operating system fails.
+pub(crate) fn run(listener: TcpListener, config: Config, answer: Answer) -> io::Result<()> {
+    Server::new(listener, config, answer)?.run()
 }
 
 struct Server {
@@ -56,24 +69,26 @@ struct Server {
     deadlines: BinaryHeap<Reverse<(Timestamp, usize)>>,
     clock: Clock,
     config: Config,
+    answer: Answer,
     buffer: Vec<u8>,
     /// An empty buffer to write from, lent to whoever has none.
     spare: BytesMut,
 }
 
 impl Server {
-    fn bind(address: SocketAddr) -> io::Result<Self> {
+    fn new(listener: TcpListener, config: Config, answer: Answer) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let mut listener = net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let mut listener = net::TcpListener::from_std(listener);
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-        println!("the WebSocket:     ws://{}/", listener.local_addr()?);
         Ok(Self {
             poll,
             listener,
             peers: Slab::new(),
             deadlines: BinaryHeap::new(),
             clock: Clock::start(),
-            config: Config::default().max_message_len(64 << 20),
+            config,
+            answer,
             buffer: vec![0; READ_LEN],
             spare: BytesMut::new(),
         })
@@ -128,7 +143,7 @@ impl Server {
         if peer.out.is_empty() {
             mem::swap(&mut peer.out, &mut self.spare);
         }
-        let verdict = peer.turn(&mut self.buffer, self.clock);
+        let verdict = peer.turn(&mut self.buffer, self.clock, self.answer);
         if verdict.is_err() || peer.out.is_empty() {
             mem::swap(&mut peer.out, &mut self.spare);
             self.spare.clear();
@@ -174,11 +189,11 @@ impl Peer {
     }
 
     /// Goes on as far as the socket allows.
-    fn turn(&mut self, buffer: &mut [u8], clock: Clock) -> Result<(), Over> {
+    fn turn(&mut self, buffer: &mut [u8], clock: Clock, answer: Answer) -> Result<(), Over> {
         loop {
             let backed_up = self.out.len() > HIGH_WATER && self.machine.transport() == Transport::KeepOpen;
             if self.may_read && !backed_up {
-                self.read(buffer)?;
+                self.read(buffer, answer)?;
             }
             // What went wrong is in `out` already, and in `transport()`.
             let _ = self.machine.handle_timeout(clock.now(), &mut self.out);
@@ -189,7 +204,7 @@ impl Peer {
         }
     }
 
-    fn read(&mut self, buffer: &mut [u8]) -> Result<(), Over> {
+    fn read(&mut self, buffer: &mut [u8], answer: Answer) -> Result<(), Over> {
         match self.stream.read(buffer) {
             Ok(0) => {
                 self.may_read = false;
@@ -198,7 +213,7 @@ impl Peer {
             // A read that leaves room took all there was; mio tells when there is more.
             Ok(count) => {
                 self.may_read = count == buffer.len();
-                self.machine.receive(&mut buffer[..count], &mut self.out);
+                self.machine.receive(&mut buffer[..count], &mut self.out, answer);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.may_read = false,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -233,13 +248,13 @@ impl Peer {
 
 impl Machine {
     /// The loop that every adapter is a version of; before it the handshake, behind which the first frames may lie.
-    fn receive(&mut self, mut input: &mut [u8], out: &mut BytesMut) {
+    fn receive(&mut self, mut input: &mut [u8], out: &mut BytesMut, answer: Answer) {
         if let Self::Handshake(handshake) = self
             && let Ok(Some(request)) = handshake.receive(&mut input, out)
         {
             match answer(&request, out) {
-                Ok(connection) => *self = Self::Connection(Box::new(connection)),
-                Err(_) => handshake.refuse(),
+                Ok(Some(connection)) => *self = Self::Connection(Box::new(connection)),
+                _ => handshake.refuse(),
             }
         }
         if let Self::Connection(connection) = self {
@@ -282,11 +297,11 @@ impl Machine {
     }
 }
 
-fn answer(request: &server::Request, out: &mut BytesMut) -> Result<Connection, Refused> {
+fn answer(request: &server::Request, out: &mut BytesMut) -> Result<Option<Connection>, Refused> {
     if !request.is_upgrade() {
         request.reject(404, &[("Content-Type", b"text/plain")], b"Nothing but a WebSocket here\n", out)?;
-        return Err(sansock::SendError::Answered.into());
+        return Ok(None);
     }
     let subprotocol = request.preferred(&["chat", "superchat"]);
-    request.accept(&server::Response::new().subprotocol(subprotocol), out)
+    request.accept(&server::Response::new().subprotocol(subprotocol), out).map(Some)
 }

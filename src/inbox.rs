@@ -119,6 +119,32 @@ impl Inbox {
         self.is_long &= !self.is_first;
     }
 
+    /// The first `count` bytes of `buffer` were read, elsewhere; `missing` is what [`room`](Self::room) would have been told.
+    ///
+    /// Where nothing is kept, the two buffers are exchanged and nothing is copied. For whoever has to own what it reads
+    /// into, as completion I/O does.
+    ///
+    /// # Panics
+    ///
+    /// The buffer is not so long.
+    pub fn give(&mut self, buffer: &mut Box<[u8]>, count: usize, missing: u64) {
+        assert!(count <= buffer.len(), "more was read than there was room for");
+        if self.is_empty() {
+            mem::swap(&mut self.buffer, buffer);
+            self.unread = 0..count;
+            return;
+        }
+        let (mut given, mut missing) = (&buffer[..count], missing);
+        while !given.is_empty() {
+            let room = self.room(missing);
+            let taken = room.len().min(given.len());
+            room[..taken].copy_from_slice(&given[..taken]);
+            self.filled(taken);
+            given = &given[taken..];
+            missing = missing.saturating_sub(taken as u64);
+        }
+    }
+
     /// What is to be received.
     pub fn input(&mut self) -> &mut [u8] {
         &mut self.buffer[self.unread.clone()]

@@ -82,6 +82,20 @@ impl Outbox {
         }
     }
 
+    /// All that it holds, part by part in order, as shared bytes: for whoever has to own what it writes, as completion I/O
+    /// does. Nothing is copied, and nothing is removed; that is for [`advance`](Buf::advance), when it was written.
+    ///
+    /// More may be appended meanwhile.
+    pub fn parts(&mut self) -> impl Iterator<Item = Bytes> {
+        if !self.tail.is_empty() {
+            // Split, not taken: when it was written, the tail has its block again.
+            self.taken += self.tail.len();
+            self.frozen_len += self.tail.len();
+            self.frozen.push_back(self.tail.split().freeze());
+        }
+        self.frozen.iter().cloned()
+    }
+
     /// The bytes that it holds; what [`Buf::remaining`] says.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -92,6 +106,12 @@ impl Outbox {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Its parts in order; none is empty.
+    #[cfg(feature = "std")]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.frozen.iter().map(|part| &part[..]).chain([&self.tail[..]]).filter(|part| !part.is_empty())
     }
 
     /// Removes from the front of the tail, where nothing is in front of it.
@@ -135,8 +155,7 @@ impl Buf for Outbox {
 
     #[cfg(feature = "std")]
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let parts = self.frozen.iter().map(|part| &part[..]).chain([&self.tail[..]]).filter(|part| !part.is_empty());
-        slices.iter_mut().zip(parts).map(|(slice, part)| *slice = IoSlice::new(part)).count()
+        slices.iter_mut().zip(self.iter()).map(|(slice, part)| *slice = IoSlice::new(part)).count()
     }
 }
 
@@ -154,6 +173,8 @@ mod tests {
         Push(Vec<u8>),
         /// Writes up to so many of the first parts, of which the socket takes so many bytes.
         Write(usize, usize),
+        /// The same with parts of one's own, behind which more is put while they are being written.
+        WriteOwned(usize, usize),
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -162,6 +183,7 @@ mod tests {
             bytes().prop_map(Step::Append),
             bytes().prop_map(Step::Push),
             (1..4usize, 0..800usize).prop_map(|(parts, bytes)| Step::Write(parts, bytes)),
+            (1..4usize, 0..800usize).prop_map(|(parts, bytes)| Step::WriteOwned(parts, bytes)),
         ];
         vec(step, 0..60)
     }
@@ -184,6 +206,14 @@ mod tests {
                         let before = written.len();
                         write(&mut outbox, parts, most, &mut written);
                         prop_assert!(outbox.is_empty() || most == 0 || written.len() > before);
+                    }
+                    Step::WriteOwned(parts, most) => {
+                        let parts: Vec<_> = outbox.parts().take(parts).collect();
+                        put.extend_from_slice(b"meanwhile");
+                        outbox.tail().extend_from_slice(b"meanwhile");
+                        let taken: Vec<u8> = parts.iter().flatten().copied().take(most).collect();
+                        outbox.advance(taken.len());
+                        written.extend_from_slice(&taken);
                     }
                 }
                 prop_assert_eq!(outbox.len(), put.len() - written.len());
@@ -234,6 +264,30 @@ mod tests {
         outbox.push(Bytes::new());
         outbox.tail().extend_from_slice(b"ef");
         assert_eq!(outbox.chunk(), b"abcdef");
+    }
+
+    #[test]
+    fn the_block_of_the_tail_is_used_again_after_its_parts_are_written() {
+        let mut outbox = Outbox::new();
+        outbox.tail().reserve(4096);
+        let block = outbox.tail().as_ptr() as usize;
+        for _ in 0..100 {
+            outbox.tail().extend_from_slice(&[1; 1000]);
+            let parts: Vec<_> = outbox.parts().collect();
+            assert!((block..block + 4096).contains(&(parts[0].as_ptr() as usize)), "neither copied nor elsewhere");
+            assert_eq!((parts.len(), parts[0].len(), outbox.len()), (1, 1000, 1000));
+            drop(parts);
+            outbox.advance(1000);
+        }
+    }
+
+    #[test]
+    fn a_long_block_is_given_back_after_its_parts_are_written() {
+        let mut outbox = Outbox::new();
+        outbox.tail().extend_from_slice(&alloc::vec![3; RETAINED + 1]);
+        assert_eq!(outbox.parts().count(), 1);
+        outbox.advance(RETAINED + 1);
+        assert_eq!(outbox.tail().capacity(), 0);
     }
 
     #[test]

@@ -16,11 +16,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use futures_core::Stream;
 use futures_sink::Sink;
 use sansock::{
-    Chunk, CloseCode, Config, Connection, Delivery, Error as Failure, Event, Message, PreparedMessage,
+    Chunk, CloseCode, Config, Connection, Delivery, Error as Failure, Event, Inbox, Message, Outbox, PreparedMessage,
     adapter::{
         Error,
         poll::{self, WebSocket},
@@ -68,19 +68,23 @@ impl Reluctant {
 }
 
 impl poll::Io for Reluctant {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, inbox: &mut Inbox, missing: u64) -> Poll<io::Result<usize>> {
         self.poll(cx, |script| {
-            let count = script.input.len().min(script.step).min(buffer.len());
-            buffer.iter_mut().zip(script.input.drain(..count)).for_each(|(to, from)| *to = from);
+            let room = inbox.room(missing);
+            let count = script.input.len().min(script.step).min(room.len());
+            room.iter_mut().zip(script.input.drain(..count)).for_each(|(to, from)| *to = from);
+            inbox.filled(count);
             count
         })
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        assert!(!slices.is_empty() && slices.iter().all(|slice| !slice.is_empty()));
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Outbox) -> Poll<io::Result<usize>> {
+        assert!(!out.is_empty());
         self.poll(cx, |script| {
             let before = script.output.len();
-            script.output.extend(slices.iter().flat_map(|slice| slice.iter()).take(script.step));
+            let mut slices = [IoSlice::new(&[]); 8];
+            let filled = out.chunks_vectored(&mut slices);
+            script.output.extend(slices[..filled].iter().flat_map(|slice| slice.iter()).take(script.step));
             script.writes += 1;
             script.output.len() - before
         })

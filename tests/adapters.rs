@@ -29,6 +29,10 @@ macro_rules! suite {
         mod smol {
             $(#[test] fn $scenario() { super::$scenario::<super::Smol>(); })*
         }
+        #[cfg(feature = "compio")]
+        mod compio {
+            $(#[test] fn $scenario() { super::$scenario::<super::Compio>(); })*
+        }
     };
 }
 

@@ -392,6 +392,30 @@ fn a_tunnel_of_smol_leads_to_a_name_that_only_the_proxy_knows() {
     server.join().unwrap();
 }
 
+#[cfg(feature = "compio")]
+#[test]
+fn a_tunnel_of_compio_leads_to_a_name_that_only_the_proxy_knows() {
+    use sansock::adapter::compio;
+    use support::{Adapter, Compio};
+
+    let (address, server) = greeting();
+    let (proxy, asked) = http_proxy(address, 1);
+    let client = Compio::run(async move || {
+        let stream = Compio::stream(TcpStream::connect(proxy).unwrap());
+        let proxy = Proxy::parse("http://proxy").unwrap();
+        let config = patient();
+        let stream = compio::tunnel(stream, &proxy, "server.invalid", 80, &config).await.unwrap();
+        let request = Request::new("server.invalid", "/");
+        let mut websocket = compio::client(stream, &request, &config).await.unwrap().0;
+        websocket.send("hello").await.unwrap();
+        assert_eq!(websocket.recv().await.unwrap(), Some("hi".into()));
+        websocket.close(CloseCode::NORMAL, "").await.unwrap();
+    });
+    client.join().unwrap();
+    assert!(asked.join().unwrap()[0].starts_with("CONNECT server.invalid:80 "));
+    server.join().unwrap();
+}
+
 #[test]
 fn what_needs_tls_is_refused_before_anything_is_sent() {
     let (listener, address) = listen();

@@ -90,6 +90,36 @@ fn whatever_the_reads_the_messages_are_the_same() {
 }
 
 #[test]
+fn what_was_read_elsewhere_is_received_like_what_was_read_here() {
+    let (frames, expected) = conversation();
+    for (role, delivery) in
+        ROLES.into_iter().flat_map(|role| [Delivery::InPlace, Delivery::Messages].map(|to| (role, to)))
+    {
+        let bytes = role.as_received(&frames);
+        for size in [13, 1000, 4096, 65_536, usize::MAX] {
+            let mut driver = Driver::new(role, &Config::default().delivery(delivery));
+            for read in bytes.chunks(size) {
+                // A part of the buffer is read into, as ever.
+                let mut buffer = [read, &[0xee; 9]].concat().into_boxed_slice();
+                let place = buffer.as_ptr();
+                let was_empty = driver.inbox.is_empty();
+                driver.inbox.give(&mut buffer, read.len(), driver.connection.missing());
+                assert_eq!(driver.inbox.input().as_ptr() == place, was_empty, "it is not copied without need");
+                driver.receive().unwrap();
+            }
+            assert!(driver.seen == expected, "{role:?}, {delivery:?}, reads of {size}");
+            assert!(driver.inbox.is_empty());
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "more was read than there was room for")]
+fn more_than_the_buffer_cannot_be_given() {
+    Inbox::new().give(&mut Box::default(), 1, 0);
+}
+
+#[test]
 fn a_message_in_pieces_is_lent_from_where_it_lies() {
     for (role, first) in ROLES.into_iter().flat_map(|role| [0x81, 0x82].map(|first| (role, first))) {
         let mut buffer = role.as_received(&frame(first, &vec![b'x'; 60_000]));

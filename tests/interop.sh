@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Talk to other implementations over real sockets: Python `websockets`, npm `ws` and Chromium against our echo server, and
-# our client against servers of the first two; each without compression and with it. The same peers against our servers on
-# hyper and axum, and over HTTP/2 Python `h2` against them, and our client against Hypercorn. Fails at the first thing that is not as it should be.
+# our client against servers of the first two; each without compression and with it; and both ways through nginx and
+# HAProxy. The same peers against our servers on hyper and axum, and over HTTP/2 Python `h2` against them, and our client
+# against Hypercorn. Fails at the first thing that is not as it should be.
 # usage: tests/interop.sh
 #   PYTHON   a Python 3 with its venv module (default python3.11)
 #   CHROMIUM, CHROMEDRIVER   the browser and its driver, of one version (default: Debian's, in /usr/bin)
@@ -19,6 +20,10 @@ missing=()
 [ -x "$CHROMIUM" ] && [ -x "$CHROMEDRIVER" ] || missing+=(chromium chromium-driver)
 command -v node > /dev/null || missing+=(nodejs)
 command -v npm > /dev/null || missing+=(npm)
+# Debian puts both where only root looks for programs.
+PATH=$PATH:/usr/sbin
+command -v nginx > /dev/null || missing+=(nginx-light)
+command -v haproxy > /dev/null || missing+=(haproxy)
 "$python" -c 'import venv, ensurepip' 2> /dev/null || missing+=(python3.11 python3.11-venv)
 if [ ${#missing[@]} -gt 0 ]; then
     echo "== installing ${missing[*]}"
@@ -167,5 +172,58 @@ port=$(free_port)
 start "$work/server.log" "$python" tests/interop/http2_server.py "$port"
 check "$bin/interop_http2_client" "127.0.0.1:$port"
 stop
+
+# --- through proxies, which cut off what is silent for 2 s
+
+# nginx PORT BACKEND PORT BACKEND...: its configuration.
+nginx_conf() {
+    echo "daemon off; pid $work/nginx.pid; error_log stderr; events {} http { access_log off;"
+    for what in client_body proxy fastcgi uwsgi scgi; do echo "${what}_temp_path $work/nginx_$what;"; done
+    echo "map \$http_upgrade \$connection_upgrade { default upgrade; '' close; }"
+    while [ $# -gt 0 ]; do
+        echo "server { listen 127.0.0.1:$1; location / { proxy_pass http://127.0.0.1:$2; proxy_http_version 1.1;"
+        echo "proxy_set_header Upgrade \$http_upgrade; proxy_set_header Connection \$connection_upgrade;"
+        echo "proxy_set_header Host \$http_host; proxy_read_timeout 2s; proxy_send_timeout 2s; } }"
+        shift 2
+    done
+    echo "}"
+}
+
+# The same for HAProxy.
+haproxy_conf() {
+    printf '%s\n' defaults "  mode http" "  timeout connect 2s" "  timeout client 2s" "  timeout server 2s" "  timeout tunnel 2s"
+    while [ $# -gt 0 ]; do
+        printf '%s\n' "listen port$1" "  bind 127.0.0.1:$1" "  server backend 127.0.0.1:$2"
+        shift 2
+    done
+}
+
+for proxy in nginx haproxy; do
+    ports=() servers=()
+    for backend in "$bin/echo_server --deflate --keepalive 1 --listen 127.0.0.1:" \
+        "$bin/echo_server --keepalive 60 --listen 127.0.0.1:" "$python tests/interop/server.py "; do
+        port=$(free_port)
+        # shellcheck disable=SC2086
+        start "$work/server.log" $backend$port
+        servers+=("$server")
+        backend=$port
+        port=$(free_port)
+        ports+=("$port" "$backend")
+    done
+    "${proxy}_conf" "${ports[@]}" > "$work/$proxy.conf"
+    case $proxy in
+        nginx) start "$work/$proxy.log" nginx -e stderr -p "$work" -c "$work/$proxy.conf" ;;
+        haproxy) start "$work/$proxy.log" haproxy -db -f "$work/$proxy.conf" ;;
+    esac
+    echo "== through $proxy, echo server: Python websockets"
+    check "$python" tests/interop/proxies.py "${ports[0]}" "${ports[2]}" "${servers[0]}"
+    echo "== through $proxy, our client: Python websockets"
+    check "$bin/interop_client" "ws://127.0.0.1:${ports[4]}"
+    echo "== through $proxy, our client: a server that ends abruptly"
+    check "$bin/interop_client" "ws://127.0.0.1:${ports[2]}" lost "${servers[1]}"
+    stop
+    server=${servers[2]}
+    stop
+done
 
 echo "interop: $checked passed, 0 failed"

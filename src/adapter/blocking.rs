@@ -171,13 +171,15 @@ impl<S: Socket> WebSocket<S> {
         &mut self,
         mut handler: impl FnMut(Event<'_>, &mut Connection, &mut BytesMut) -> Option<T>,
     ) -> Result<Option<T>, Error> {
-        let found = self.wire.read_until(&mut self.connection, |connection, input, out| {
+        let result = self.wire.read_until(&mut self.connection, |connection, input, out| {
             match connection.receive(input, out) {
                 Ok(Some(event)) => handler(event, connection, out).map_or(Continue(()), |found| Break(Some(found))),
                 // An error is in `close_info`, and returned when the peer was told.
                 _ => Break(None),
             }
-        })?;
+        });
+        self.wire.trace.ended(&self.connection);
+        let found = result?;
         match self.close_info().and_then(|info| info.cause) {
             Some(cause) if found.is_none() => Err(cause.into()),
             _ => Ok(found),
@@ -195,7 +197,7 @@ impl<S: Socket> WebSocket<S> {
     /// the socket failed, or took nothing until a deadline passed: drop the connection.
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         self.connection.send_message(message.into(), &mut self.wire.out)?;
-        self.wire.flush(&mut self.connection)
+        self.flush()
     }
 
     /// Sends a text message, as [`send`](Self::send) does.
@@ -212,7 +214,7 @@ impl<S: Socket> WebSocket<S> {
     pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
         let frame = self.connection.send_prepared(message)?;
         self.wire.out.push(frame);
-        self.wire.flush(&mut self.connection)
+        self.flush()
     }
 
     /// Sends a Ping of at most 125 bytes. Its Pong is an event of [`read_with`](Self::read_with); to just keep the
@@ -229,7 +231,7 @@ impl<S: Socket> WebSocket<S> {
         commands: impl FnOnce(&mut Connection, &mut BytesMut) -> Result<T, SendError>,
     ) -> Result<T, Error> {
         let result = commands(&mut self.connection, self.wire.out.tail());
-        self.wire.flush(&mut self.connection)?;
+        self.flush()?;
         Ok(result?)
     }
 
@@ -250,6 +252,19 @@ impl<S: Socket> WebSocket<S> {
         self.read_with(|_, _, _| None::<Infallible>).map(|_| ())
     }
 
+    /// Tells of this connection by `tracing` under this id, from here on: that it opened, the header of each frame, and
+    /// how it ended, with the target `sansock`. A frame is a `TRACE`, a peer that broke a rule a `WARN`, all else a `DEBUG`;
+    /// of payloads only the length is told.
+    ///
+    /// To be called right after the handshake: frames that went by before are not told, and one that is half received
+    /// confuses.
+    #[cfg(feature = "tracing")]
+    #[must_use]
+    pub fn trace(mut self, id: u64) -> Self {
+        self.wire.trace = super::trace::Trace::new(id, &self.connection);
+        self
+    }
+
     /// How the connection ended, or is ending; `None` while it is open.
     pub fn close_info(&self) -> Option<&CloseInfo> {
         self.connection.close_info()
@@ -263,6 +278,14 @@ impl<S: Socket> WebSocket<S> {
     /// The socket, to look at. Its timeouts belong to the adapter.
     pub fn socket(&self) -> &S {
         &self.wire.socket
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        let result = self.wire.flush(&mut self.connection);
+        if result.is_err() {
+            self.wire.trace.ended(&self.connection);
+        }
+        result
     }
 }
 

@@ -15,26 +15,32 @@
 //! ```
 //!
 //! The methods are those of [`poll::WebSocket`]; each says what happens when it is cancelled.
+//!
+//! **A stream has to end its outgoing half** in `poll_close`: that is how a server tells a client that it may go. With smol
+//! take `smol::net::TcpStream`, as above. `smol::Async<TcpStream>`, which is `async_io::Async<TcpStream>`, only flushes
+//! there: both sides then wait for each other after their Closes, until
+//! [`close_timeout`](crate::Config::close_timeout) has passed.
 
 use core::{
-    fmt,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 use std::{
-    boxed::Box,
     io::{self, IoSlice},
     time::Instant,
     vec::Vec,
 };
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use futures_io::{AsyncRead, AsyncWrite};
 
-pub use super::Error;
 use super::poll;
+pub use super::{
+    Error,
+    poll::{Sleep, Timer},
+};
 use crate::{
-    Config, Connection,
+    Config, Connection, Inbox, Outbox,
     handshake::{Refused, proxy::Proxy, server},
 };
 
@@ -46,45 +52,6 @@ pub type Receiver<S, T> = poll::Receiver<Io<S, T>>;
 pub type Sender<S, T> = poll::Sender<Io<S, T>>;
 /// A request that waits for its answer.
 pub type Upgrade<S, T> = poll::Upgrade<Io<S, T>>;
-
-/// The timer of a runtime. [`Sleep`] makes one of a function.
-pub trait Timer: Unpin {
-    /// Ready at `at`, or soon after it. The same `at` is polled again and again; another one takes its place.
-    fn poll_until(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()>;
-}
-
-/// A [`Timer`] from a function that makes a future which ends at an instant, such as `smol::Timer::at`.
-pub struct Sleep<F, S> {
-    sleep: F,
-    running: Option<(Instant, Pin<Box<S>>)>,
-}
-
-impl<F: FnMut(Instant) -> S, S: Future> Sleep<F, S> {
-    /// `sleep` is called once for each deadline that is waited for.
-    pub fn new(sleep: F) -> Self {
-        Self { sleep, running: None }
-    }
-}
-
-impl<F: FnMut(Instant) -> S + Unpin, S: Future> Timer for Sleep<F, S> {
-    fn poll_until(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
-        let running = match &mut self.running {
-            Some((until, running)) if *until == at => running,
-            other => &mut other.insert((at, Box::pin((self.sleep)(at)))).1,
-        };
-        let result = running.as_mut().poll(cx).map(|_| ());
-        if result.is_ready() {
-            self.running = None;
-        }
-        result
-    }
-}
-
-impl<F, S> fmt::Debug for Sleep<F, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sleep").field("until", &self.running.as_ref().map(|(until, _)| until)).finish_non_exhaustive()
-    }
-}
 
 /// Waits for a request to upgrade, and accepts it, without a subprotocol: [`poll::accept`].
 pub async fn accept<S: AsyncRead + AsyncWrite + Unpin, T: Timer>(
@@ -168,13 +135,21 @@ impl<S, T> Io<S, T> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, T: Timer> poll::Io for Io<S, T> {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    fn poll_read(&mut self, cx: &mut Context<'_>, inbox: &mut Inbox, missing: u64) -> Poll<io::Result<usize>> {
+        let count = ready!(Pin::new(&mut self.stream).poll_read(cx, inbox.room(missing)))?;
+        inbox.filled(count);
+        Poll::Ready(Ok(count))
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Outbox) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); 8];
+        let filled = out.chunks_vectored(&mut slices);
         let stream = Pin::new(&mut self.stream);
-        if let [slice] = slices { stream.poll_write(cx, slice) } else { stream.poll_write_vectored(cx, slices) }
+        if let [slice] = &slices[..filled] {
+            stream.poll_write(cx, slice)
+        } else {
+            stream.poll_write_vectored(cx, &slices[..filled])
+        }
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -4,6 +4,7 @@ use core::ops::ControlFlow::{self, Continue};
 
 use bytes::BytesMut;
 
+use super::trace::Trace;
 use crate::{
     Chunk, Connection, Data, Error, Inbox, Message, Outbox, Timestamp, Transport,
     handshake::{
@@ -72,6 +73,7 @@ pub(super) fn lend<M: Machine, T>(
     machine: &mut M,
     inbox: &mut Inbox,
     out: &mut Outbox,
+    trace: &mut Trace,
     receive: &mut impl FnMut(&mut M, &mut &mut [u8], &mut BytesMut) -> ControlFlow<Option<T>>,
 ) -> Option<T> {
     let mut input = inbox.input();
@@ -80,6 +82,9 @@ pub(super) fn lend<M: Machine, T>(
         lent = receive(machine, &mut input, out.tail());
     }
     let rest = input.len();
+    // Payloads were unmasked; headers are as they came.
+    let input = inbox.input();
+    trace.received(&input[..input.len() - rest]);
     inbox.keep(rest);
     lent.break_value().flatten()
 }

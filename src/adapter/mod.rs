@@ -2,9 +2,9 @@
 //!
 //! Nothing of the protocol is decided here: an adapter writes what is in `out`, does what
 //! [`transport`](crate::Connection::transport) says, and keeps the deadlines. [`blocking`] is the one to read first;
-//! `poll` is the loop of all asynchronous ones, and `tokio` and `futures` lend it their sockets and timers. [`callbacks`]
-//! turns them around, for those who would rather be called. `http`, `hyper` and `axum` are for requests that an HTTP library
-//! has parsed.
+//! `poll` is the loop of all asynchronous ones, and `tokio`, `futures` and `compio` lend it their sockets and timers.
+//! [`callbacks`] turns them around, for those who would rather be called. `http`, `hyper` and `axum` are for requests that an
+//! HTTP library has parsed.
 
 #[cfg(feature = "axum")]
 pub mod axum;
@@ -12,6 +12,8 @@ pub mod axum;
 pub mod blocking;
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub mod callbacks;
+#[cfg(feature = "compio")]
+pub mod compio;
 #[cfg(all(feature = "std", feature = "handshake"))]
 mod error;
 #[cfg(feature = "futures-io")]
@@ -22,10 +24,12 @@ pub mod http;
 pub mod hyper;
 #[cfg(all(feature = "std", feature = "handshake"))]
 mod machine;
-#[cfg(any(feature = "tokio", feature = "futures-io"))]
+#[cfg(any(feature = "tokio", feature = "futures-io", feature = "compio"))]
 pub mod poll;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+#[cfg(all(feature = "std", feature = "handshake"))]
+mod trace;
 
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub use error::Error;

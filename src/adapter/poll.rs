@@ -1,7 +1,7 @@
 //! What all asynchronous adapters are: a [`WebSocket`] over anything that polls, an [`Io`].
 //!
-//! `adapter::tokio` and `adapter::futures` make an `Io` of the sockets and the timers of their runtimes, and give the
-//! types here shorter names. For a runtime of another kind, implement [`Io`]; it is all that is needed.
+//! `adapter::tokio`, `adapter::futures` and `adapter::compio` make an `Io` of the sockets and the timers of their runtimes,
+//! and give the types here shorter names. For a runtime of another kind, implement [`Io`]; it is all that is needed.
 //!
 //! **Cancellation.** Nothing of a connection lives in a future. Each may be dropped at any time, as `select!` and
 //! timeouts do, and what it had begun is gone on with by the next call; each method says what that means.
@@ -17,6 +17,7 @@
 
 mod handshake;
 mod split;
+mod timer;
 mod watch;
 mod wire;
 
@@ -28,11 +29,7 @@ use core::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use std::{
-    io::{self, IoSlice},
-    time::Instant,
-    vec::Vec,
-};
+use std::{io, time::Instant, vec::Vec};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
@@ -44,22 +41,26 @@ use self::wire::Wire;
 pub use self::{
     handshake::{Upgrade, accept, accept_with, receive_request, tunnel},
     split::{Receiver, Sender},
+    timer::{Sleep, Timer},
 };
 use super::{
     Error,
     machine::{HIGH_WATER, join},
 };
-use crate::{CloseCode, CloseFrame, CloseInfo, Connection, Event, Message, PreparedMessage, SendError};
+use crate::{CloseCode, CloseFrame, CloseInfo, Connection, Event, Inbox, Message, Outbox, PreparedMessage, SendError};
 
 /// A transport that polls, and the timer of its runtime.
 ///
 /// What returns `Pending` wakes the task of the latest `cx` when it is worth another try, as everywhere.
 pub trait Io: Unpin {
-    /// Reads into the front of `buffer`: 0 bytes at the end of the stream.
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
+    /// Reads once into `inbox`, where [`room`](Inbox::room) takes `missing`, and says how much it was: 0 bytes at the end of
+    /// the stream. A transport that has to own what it reads into [`give`](Inbox::give)s that.
+    fn poll_read(&mut self, cx: &mut Context<'_>, inbox: &mut Inbox, missing: u64) -> Poll<io::Result<usize>>;
 
-    /// Writes from these slices, in order, as much as it takes. There is at least one, and none is empty.
-    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>>;
+    /// Writes from `out`, which is not empty, as much as it takes, and says how much that was; it is removed from `out`
+    /// then. As slices `out` is a [`Buf`](bytes::Buf); a transport that has to own what it writes takes
+    /// [`parts`](Outbox::parts).
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Outbox) -> Poll<io::Result<usize>>;
 
     /// Passes on what was written, if it is held back: in a TLS session, for instance.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
@@ -88,8 +89,6 @@ pub struct WebSocket<I> {
     connection: Connection,
     /// The pieces so far, when [`recv`](Self::recv) has to join them.
     pieces: Option<Message>,
-    /// The stream gave its last item.
-    is_over: bool,
 }
 
 impl<I: Io> WebSocket<I> {
@@ -100,7 +99,7 @@ impl<I: Io> WebSocket<I> {
     }
 
     fn over(wire: Wire<I>, connection: Connection) -> Self {
-        Self { wire, connection, pieces: None, is_over: false }
+        Self { wire, connection, pieces: None }
     }
 
     /// Waits for the next message. `None` when the connection was closed properly, by either side: both Closes were
@@ -244,6 +243,19 @@ impl<I: Io> WebSocket<I> {
         self.recv_with(|_, _, _| None::<Infallible>).await.map(|_| ())
     }
 
+    /// Tells of this connection by `tracing` under this id, from here on: that it opened, the header of each frame, and
+    /// how it ended, with the target `sansock`. A frame is a `TRACE`, a peer that broke a rule a `WARN`, all else a `DEBUG`;
+    /// of payloads only the length is told.
+    ///
+    /// To be called right after the handshake: frames that went by before are not told, and one that is half received
+    /// confuses.
+    #[cfg(feature = "tracing")]
+    #[must_use]
+    pub fn trace(mut self, id: u64) -> Self {
+        self.wire.trace = super::trace::Trace::new(id, &self.connection);
+        self
+    }
+
     /// Two owned halves, for two tasks at once: one receives, the other sends.
     pub fn split(self) -> (Receiver<I>, Sender<I>) {
         split::split(self)
@@ -274,13 +286,17 @@ impl<I: Io> WebSocket<I> {
         cx: &mut Context<'_>,
         handler: &mut impl FnMut(Event<'_>, &mut Connection, &mut BytesMut) -> Option<T>,
     ) -> Poll<Result<Option<T>, Error>> {
-        let found = ready!(self.wire.poll_receive(cx, &mut self.connection, |connection, input, out| {
+        // Why a connection failed is in its `close_info`.
+        let verdict = &mut None;
+        let result = ready!(self.wire.poll_receive(cx, &mut self.connection, verdict, |connection, input, out| {
             match connection.receive(input, out) {
                 Ok(Some(event)) => handler(event, connection, out).map_or(Continue(()), |found| Break(Some(found))),
                 // An error is in `close_info`, and returned when the peer was told.
                 _ => Break(None),
             }
-        }))?;
+        }));
+        self.wire.trace.ended(&self.connection);
+        let found = result?;
         Poll::Ready(match self.close_info().and_then(|info| info.cause) {
             Some(cause) if found.is_none() => Err(cause.into()),
             _ => Ok(found),
@@ -300,7 +316,11 @@ impl<I: Io> WebSocket<I> {
     }
 
     fn poll_drain(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<(), Error>> {
-        self.wire.poll_drain(cx, &mut self.connection, most)
+        let result = self.wire.poll_drain(cx, &mut self.connection, most);
+        if let Poll::Ready(Err(_)) = result {
+            self.wire.trace.ended(&self.connection);
+        }
+        result
     }
 
     fn queue_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
@@ -322,11 +342,11 @@ impl<I: Io> Stream for WebSocket<I> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.is_over {
+        if self.wire.is_over {
             return Poll::Ready(None);
         }
         let item = ready!(self.poll_message(cx)).transpose();
-        self.is_over = !matches!(item, Some(Ok(_)));
+        self.wire.is_over = !matches!(item, Some(Ok(_)));
         Poll::Ready(item)
     }
 }

@@ -57,7 +57,7 @@ use ::tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{self, Sleep},
 };
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
 #[cfg(feature = "tokio-net")]
 pub use self::net::{connect, connect_with};
@@ -65,7 +65,7 @@ pub use self::reconnect::Reconnect;
 pub use super::Error;
 use super::poll;
 use crate::{
-    Config, Connection,
+    Config, Connection, Inbox, Outbox,
     handshake::{Refused, proxy::Proxy, server},
 };
 
@@ -175,15 +175,23 @@ impl<S> Io<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> poll::Io for Io<S> {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(buffer);
+    fn poll_read(&mut self, cx: &mut Context<'_>, inbox: &mut Inbox, missing: u64) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(inbox.room(missing));
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
-        Poll::Ready(Ok(buffer.filled().len()))
+        let count = buffer.filled().len();
+        inbox.filled(count);
+        Poll::Ready(Ok(count))
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Outbox) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); 8];
+        let filled = out.chunks_vectored(&mut slices);
         let stream = Pin::new(&mut self.stream);
-        if let [slice] = slices { stream.poll_write(cx, slice) } else { stream.poll_write_vectored(cx, slices) }
+        if let [slice] = &slices[..filled] {
+            stream.poll_write(cx, slice)
+        } else {
+            stream.poll_write_vectored(cx, &slices[..filled])
+        }
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

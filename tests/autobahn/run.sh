@@ -1,34 +1,43 @@
 #!/usr/bin/env bash
 # Run the Autobahn|Testsuite against our examples, as server and as client, and fail on any result that is not strict.
-# usage: tests/autobahn/run.sh [CASE...]              default: '1.*' to '10.*', which is all but compression
+# usage: tests/autobahn/run.sh [OPTION...] [CASE...]  default: '1.*' to '10.*', which is all but compression
 #        tests/autobahn/run.sh --deflate [CASE...]    default: 12.* and 13.* without their largest messages, 120 cases
+#   --server RUNTIME,...   what drives echo_server, each in turn: blocking, tokio, smol, compio, mio (default blocking)
+#   --client RUNTIME,...   what drives autobahn_client: blocking, tokio (default blocking)
 # All of compression, 216 cases of 1000 messages each, takes 10 to 20 minutes each way:
 #        tests/autobahn/run.sh --deflate '12.*' '13.*'
 #   PYTHON   an interpreter with lib2to3 (default python3.11; Python 3.13 has none any more)
-# The reports stay in target/autobahn-server and target/autobahn-client.
+# The reports stay in target/autobahn-server-RUNTIME and target/autobahn-client-RUNTIME.
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
 suite=tests/autobahn
 expect=()
 options=()
-if [ "${1-}" = --deflate ]; then
+servers=blocking
+clients=blocking
+while [[ ${1-} == --* ]]; do
+    case $1 in
+        --deflate) options=(--deflate) ;;
+        --server) servers=${2:?"$1 wants runtimes"}; shift ;;
+        --client) clients=${2:?"$1 wants runtimes"}; shift ;;
+        *) echo "$0: no option is called $1" >&2; exit 2 ;;
+    esac
     shift
-    options=(--deflate)
-    if [ $# -eq 0 ]; then
-        set -- '12.*' '13.*'
-        for large in 8 9 10 14 15 16 17 18; do set -- "$@" "-12.*.$large" "-13.*.$large"; done
-        expect=(--expect 120)
-    fi
+done
+# A run that lost cases on the way must not pass.
+if [ $# -eq 0 ] && [ ${#options[@]} -gt 0 ]; then
+    set -- '12.*' '13.*'
+    for large in 8 9 10 14 15 16 17 18; do set -- "$@" "-12.*.$large" "-13.*.$large"; done
+    expect=(--expect 120)
 elif [ $# -eq 0 ]; then
     set -- '1.*' '2.*' '3.*' '4.*' '5.*' '6.*' '7.*' '8.*' '9.*' '10.*'
-    # A run that lost cases on the way must not pass.
     expect=(--expect 301)
 fi
 
 export AUTOBAHN_VENV=$PWD/target/autobahn-venv
 $suite/setup.sh "$AUTOBAHN_VENV"
-cargo build --release --example echo_server --example autobahn_client
+cargo build --release --all-features --example echo_server --example autobahn_client
 python=$AUTOBAHN_VENV/bin/python
 bin=${CARGO_TARGET_DIR:-target}/release/examples
 
@@ -56,23 +65,28 @@ limited() {
 # Both directions are judged, so that one failure does not hide another.
 status=0
 
-echo "== Autobahn: our server"
-port=$(free_port)
-mkdir -p target/autobahn-server
-"$bin/echo_server" --listen "127.0.0.1:$port" "${options[@]}" > target/autobahn-server/echo_server.log 2>&1 &
-server=$!
-"$python" $suite/wait-for-port.py "$port" "$server" ||
-    { cat target/autobahn-server/echo_server.log >&2; exit 1; }
-AGENT=sansock limited $suite/run-server-cases.sh "ws://127.0.0.1:$port" target/autobahn-server "$@" || status=1
-# It must have survived the whole suite.
-kill -0 "$server" || { echo "$0: echo_server died; see target/autobahn-server/echo_server.log" >&2; status=1; }
-kill "$server" 2>/dev/null || true
-"$python" $suite/summarize.py --strict "${expect[@]}" target/autobahn-server || status=1
+for runtime in ${servers//,/ }; do
+    echo "== Autobahn: our server, $runtime"
+    out=target/autobahn-server-$runtime
+    port=$(free_port)
+    mkdir -p "$out"
+    "$bin/echo_server" --runtime "$runtime" --listen "127.0.0.1:$port" "${options[@]}" > "$out/echo_server.log" 2>&1 &
+    server=$!
+    "$python" $suite/wait-for-port.py "$port" "$server" || { cat "$out/echo_server.log" >&2; exit 1; }
+    AGENT=sansock limited $suite/run-server-cases.sh "ws://127.0.0.1:$port" "$out" "$@" || status=1
+    # It must have survived the whole suite.
+    kill -0 "$server" || { echo "$0: echo_server died; see $out/echo_server.log" >&2; status=1; }
+    kill "$server" 2>/dev/null || true
+    "$python" $suite/summarize.py --strict "${expect[@]}" "$out" || status=1
+done
 
-echo "== Autobahn: our client"
-port=$(free_port)
-limited $suite/run-client-cases.sh "$port" target/autobahn-client "$@" -- \
-    "$bin/autobahn_client" --url "ws://127.0.0.1:$port" --agent sansock "${options[@]}" || status=1
-"$python" $suite/summarize.py --strict "${expect[@]}" target/autobahn-client || status=1
+for runtime in ${clients//,/ }; do
+    echo "== Autobahn: our client, $runtime"
+    out=target/autobahn-client-$runtime
+    port=$(free_port)
+    limited $suite/run-client-cases.sh "$port" "$out" "$@" -- \
+        "$bin/autobahn_client" --runtime "$runtime" --url "ws://127.0.0.1:$port" --agent sansock "${options[@]}" || status=1
+    "$python" $suite/summarize.py --strict "${expect[@]}" "$out" || status=1
+done
 
 exit "$status"

@@ -2,6 +2,8 @@
 //!
 //! `server.py` says what the server does on each path, and what the second argument is. Prints an `ok` line for each
 //! thing that holds, and panics at the first that does not.
+//!
+//! `interop_client ws://HOST:PORT lost PID` is for an echo server with this process id, which it kills.
 
 use std::{net::TcpStream, time::Instant};
 
@@ -18,15 +20,34 @@ const MIB: usize = 1 << 20;
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let base = arguments.next().expect("usage: interop_client ws://HOST:PORT [deflate|small]");
-    if let Some(how) = arguments.next() {
-        compressed(&base, how == "small");
-        return;
+    match arguments.next().as_deref() {
+        None => plain(&base),
+        Some("lost") => lost(&base, &arguments.next().expect("a process id")),
+        Some(how) => compressed(&base, how == "small"),
     }
+}
+
+fn plain(base: &str) {
     let open = |path: &str| open(&format!("{base}{path}"), &config());
     conversation(&open);
     failing(&open, &|| text(&mut open("/last-close")));
-    subprotocols(&base);
-    refusal(&base);
+    subprotocols(base);
+    refusal(base);
+}
+
+/// The server is killed; whatever is between us and it passes that on.
+fn lost(base: &str, process: &str) {
+    let mut websocket = open(base, &config());
+    websocket.send("hello").expect("a message");
+    assert_eq!(text(&mut websocket), "hello");
+    let killed = std::process::Command::new("kill").args(["-9", process]).status().expect("kill");
+    assert!(killed.success());
+    match websocket.read() {
+        Err(blocking::Error::Connection(Error::ConnectionLost) | blocking::Error::Io(_)) => {}
+        other => panic!("the connection should be lost, not {other:?}"),
+    }
+    assert!(!websocket.close_info().is_some_and(|info| info.clean));
+    ok("the server's abrupt end is no clean close");
 }
 
 fn conversation(open: &impl Fn(&str) -> WebSocket<TcpStream>) {

@@ -16,6 +16,7 @@ use crate::{
     adapter::{
         Error,
         machine::{Machine, is_backed_up, lend},
+        trace::Trace,
     },
     handshake::HandshakeError,
 };
@@ -33,6 +34,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 pub(super) struct Wire<S> {
     pub(super) socket: S,
     pub(super) out: Outbox,
+    pub(super) trace: Trace,
     inbox: Inbox,
     now: Timestamp,
     /// What the socket's timeouts are set to: zero when that is unknown, `MAX` when there is none.
@@ -47,6 +49,7 @@ impl<S: Socket> Wire<S> {
         Self {
             socket,
             out: Outbox::new(),
+            trace: Trace::default(),
             inbox: Inbox::from(received).read_len(READ_LEN),
             now: Timestamp::ZERO,
             read_timeout: Duration::ZERO,
@@ -143,7 +146,7 @@ impl<S: Socket> Wire<S> {
         machine: &mut M,
         receive: &mut impl FnMut(&mut M, &mut &mut [u8], &mut BytesMut) -> ControlFlow<Option<T>>,
     ) -> Option<T> {
-        let found = lend(machine, &mut self.inbox, &mut self.out, receive);
+        let found = lend(machine, &mut self.inbox, &mut self.out, &mut self.trace, receive);
         if found.is_some() {
             self.inbox.return_buffer(&mut Box::default());
         }
@@ -193,7 +196,10 @@ impl<S: Socket> Wire<S> {
             let started = Instant::now();
             match self.socket.write_vectored(&slices[..filled]) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => self.out.advance(count),
+                Ok(count) => {
+                    self.trace.sent(&self.out, count);
+                    self.out.advance(count);
+                }
                 Err(error) => {
                     let interrupted = error.kind() == ErrorKind::Interrupted;
                     self.stalled(started, error)?;

@@ -15,7 +15,8 @@ use core::{
 };
 use std::{
     boxed::Box,
-    io::{self, ErrorKind, IoSlice},
+    io::{self, ErrorKind},
+    time::Duration,
     vec::Vec,
 };
 
@@ -30,12 +31,16 @@ use crate::{
     adapter::{
         Error,
         machine::{Machine, is_backed_up, lend},
+        trace::Trace,
     },
     handshake::HandshakeError,
 };
 
 /// So many reads in one go, then others have their turn.
 const MAX_READS: usize = 16;
+
+/// How long a transport may take for the last bytes, which it may not take at once although its peer does.
+const FAREWELL: Duration = Duration::from_millis(10);
 
 std::thread_local! {
     /// What is read into, by all connections of the thread. It is taken out while it is in use: a handler may poll
@@ -47,11 +52,16 @@ std::thread_local! {
 pub(super) struct Wire<I> {
     pub(super) io: I,
     pub(super) out: Outbox,
+    pub(super) trace: Trace,
     inbox: Inbox,
     watch: Watch,
     is_eof: bool,
     is_flushed: bool,
     is_shut: bool,
+    /// The alarm is for the last bytes.
+    is_farewell: bool,
+    /// The stream of messages gave its last item.
+    pub(super) is_over: bool,
 }
 
 impl<I: Io> Wire<I> {
@@ -59,37 +69,44 @@ impl<I: Io> Wire<I> {
     pub(super) fn new(io: I, received: Vec<u8>) -> Self {
         Self {
             out: Outbox::new(),
+            trace: Trace::default(),
             inbox: Inbox::from(received),
             watch: Watch::new(io.now()),
             is_eof: false,
             is_flushed: true,
             is_shut: false,
+            is_farewell: false,
+            is_over: false,
             io,
         }
     }
 
     /// Lends input to `receive` as it comes, until that finds something; `None` when the transport is at its end. It is
     /// called again while it says `Continue`, and with more input after `Break(None)`.
+    ///
+    /// Why the machine came to its end is kept in `verdict`, and returned as soon as its last bytes are written.
     pub(super) fn poll_receive<M: Machine, T>(
         &mut self,
         cx: &mut Context<'_>,
         machine: &mut M,
+        verdict: &mut Option<Error>,
         mut receive: impl FnMut(&mut M, &mut &mut [u8], &mut BytesMut) -> ControlFlow<Option<T>>,
     ) -> Poll<Result<Option<T>, Error>> {
-        let mut verdict = Ok(None);
         let mut reads = 0;
         loop {
             // What came is handed out before anything is written or waited for.
-            if let Some(found) = lend(machine, &mut self.inbox, &mut self.out, &mut receive) {
+            if let Some(found) = lend(machine, &mut self.inbox, &mut self.out, &mut self.trace, &mut receive) {
                 self.watch.done(Side::Receiver);
                 return Ready(Ok(Some(found)));
             }
             let wants_more = !is_backed_up(machine, &self.out);
             let transport = machine.transport();
             if matches!(transport, Transport::Close | Transport::Abort) {
-                // What the transport takes at once, and no more.
-                let _ = self.poll_write(cx, Transport::ShutdownWrite);
-                return Ready(verdict);
+                // What the transport takes in a moment, and no more.
+                if self.poll_write(cx, Transport::ShutdownWrite).is_pending() {
+                    ready!(self.poll_farewell(cx));
+                }
+                return Ready(verdict.take().map_or(Ok(None), Err));
             }
             let written = match self.poll_write(cx, transport) {
                 Ready(Err(_)) if transport == Transport::ShutdownWrite => {
@@ -101,7 +118,9 @@ impl<I: Io> Wire<I> {
                 Pending => false,
             };
             if self.is_eof && (written || transport == Transport::KeepOpen) {
-                verdict = machine.receive_eof().map(|()| None).map_err(Into::into);
+                if let Err(error) = machine.receive_eof() {
+                    *verdict = Some(error.into());
+                }
                 continue;
             }
             if wants_more && !self.is_eof {
@@ -127,7 +146,7 @@ impl<I: Io> Wire<I> {
                 continue;
             }
             if let Err(error) = ready!(self.poll_time(cx, machine, Side::Receiver)) {
-                verdict = Err(error.into());
+                *verdict = Some(error.into());
             }
         }
     }
@@ -141,7 +160,8 @@ impl<I: Io> Wire<I> {
         let receive = |handshake: &mut M, input: &mut &mut [u8], out: &mut BytesMut| {
             Break(receive(handshake, input, out).transpose())
         };
-        let result = poll_fn(|cx| self.poll_receive(cx, handshake, receive)).await?;
+        let mut verdict = None;
+        let result = poll_fn(|cx| self.poll_receive(cx, handshake, &mut verdict, receive)).await?;
         match result {
             Some(result) => result.map_err(Into::into),
             None => Err(HandshakeError::ConnectionLost.into()),
@@ -184,10 +204,10 @@ impl<I: Io> Wire<I> {
     ) -> Poll<io::Result<(usize, Option<T>)>> {
         let mut scratch = SCRATCH.take();
         self.inbox.borrow_buffer(&mut scratch);
-        let result = self.io.poll_read(cx, self.inbox.room(machine.missing())).map_ok(|count| {
-            self.inbox.filled(count);
-            (count, lend(machine, &mut self.inbox, &mut self.out, receive))
-        });
+        let result = self
+            .io
+            .poll_read(cx, &mut self.inbox, machine.missing())
+            .map_ok(|count| (count, lend(machine, &mut self.inbox, &mut self.out, &mut self.trace, receive)));
         self.inbox.return_buffer(&mut scratch);
         SCRATCH.set(scratch);
         result
@@ -204,12 +224,11 @@ impl<I: Io> Wire<I> {
 
     fn poll_write_all(&mut self, cx: &mut Context<'_>, transport: Transport) -> Poll<io::Result<()>> {
         while !self.out.is_empty() {
-            let mut slices = [IoSlice::new(&[]); 8];
-            let filled = self.out.chunks_vectored(&mut slices);
-            let count = ready!(self.io.poll_write(cx, &slices[..filled]))?;
+            let count = ready!(self.io.poll_write(cx, &mut self.out))?;
             if count == 0 {
                 return Ready(Err(ErrorKind::WriteZero.into()));
             }
+            self.trace.sent(&self.out, count);
             self.out.advance(count);
             self.is_flushed = false;
             if !self.out.is_empty() && transport == Transport::KeepOpen {
@@ -225,6 +244,15 @@ impl<I: Io> Wire<I> {
             self.is_shut = true;
         }
         Ready(Ok(()))
+    }
+
+    /// Ready when the last bytes are given up.
+    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.is_farewell {
+            self.is_farewell = true;
+            self.watch.alarm = Some(self.io.now() + FAREWELL);
+        }
+        self.watch.alarm.map_or(Ready(()), |alarm| self.io.poll_until(cx, alarm))
     }
 
     /// Tells the machine the time, and sets the timer for the next deadline; ready when the machine did something at one.
