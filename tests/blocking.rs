@@ -419,7 +419,7 @@ fn the_hook_sees_the_request_and_chooses_its_answer() {
 
     let stream = TcpStream::connect(address).unwrap();
     let request = client::Request::new("localhost", "/chat").subprotocols(&["chat", "soap"]);
-    let (mut websocket, response) = blocking::connect_with(stream, &request, &patient()).unwrap();
+    let (mut websocket, response) = blocking::client(stream, &request, &patient()).unwrap();
     assert_eq!(response.subprotocol(), Some("chat"));
     assert_eq!(websocket.read().unwrap(), None);
     drop(websocket);
@@ -540,7 +540,7 @@ mod unix {
         let socket = server(ours);
         let server = thread::spawn(move || echo_events(blocking::accept(socket, &patient())));
         let request = client::Request::new("localhost", "/");
-        (server, blocking::connect_with(client(theirs), &request, &patient()).unwrap().0)
+        (server, blocking::client(client(theirs), &request, &patient()).unwrap().0)
     }
 
     fn exchange<C: Socket>(client: &mut WebSocket<C>) {

@@ -35,7 +35,7 @@ struct Blocking;
 
 impl Client for Blocking {
     fn hello(uri: &str, config: &Config, ask: impl Ask) -> Result<Option<Message>, Error> {
-        let mut websocket = blocking::connect_to(uri, config, ask)?.0;
+        let mut websocket = blocking::connect_with(uri, config, ask)?.0;
         websocket.send("hello")?;
         let heard = websocket.read()?;
         websocket.close(CloseCode::NORMAL, "")?;

@@ -26,7 +26,7 @@ use std::{
 use bytes::BytesMut;
 
 #[cfg(feature = "getrandom")]
-pub use self::connect::{connect, connect_to, connect_with};
+pub use self::connect::{client, connect, connect_with};
 pub use self::socket::{NoDeadlines, Socket};
 use self::wire::Wire;
 pub use super::Error;

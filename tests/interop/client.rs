@@ -240,7 +240,7 @@ fn subprotocols(base: &str) {
     for (offered, chosen) in [(&["chat", "superchat"][..], Some("superchat")), (&["chat"], None), (&[], None)] {
         let stream = TcpStream::connect((uri.host(), uri.port())).expect("the server");
         let request = client::Request::from_uri(&uri).subprotocols(offered);
-        let (mut websocket, response) = blocking::connect_with(stream, &request, &config()).expect("a WebSocket");
+        let (mut websocket, response) = blocking::client(stream, &request, &config()).expect("a WebSocket");
         assert_eq!(response.subprotocol(), chosen);
         assert_eq!(text(&mut websocket), chosen.unwrap_or("None"));
         websocket.close(CloseCode::NORMAL, "").expect("a clean close");

@@ -13,7 +13,7 @@ use sansock::{
 /// What comes back of some messages, by each adapter.
 fn echoes(uri: &str, proxies: &Proxies) -> Result<(), Error> {
     let config = Config::default();
-    let mut websocket = blocking::connect_to(uri, &config, |request| request.proxies(proxies))?.0;
+    let mut websocket = blocking::connect_with(uri, &config, |request| request.proxies(proxies))?.0;
     for len in [0, 125, 70_000] {
         websocket.send(vec![7; len])?;
         assert_eq!(websocket.read()?, Some(vec![7; len].into()));

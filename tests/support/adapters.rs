@@ -108,7 +108,7 @@ impl Adapter for Blocking {
         request: &client::Request<'_>,
         config: &Config,
     ) -> Result<(Self::WebSocket, client::Response), Error> {
-        blocking::connect_with(stream, request, config)
+        blocking::client(stream, request, config)
     }
 
     async fn sleep(time: Duration) {

@@ -22,7 +22,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// The URI is malformed, or `wss://`, also after a redirect: then bring the TLS stream, and [`connect_with`] goes on from
+/// The URI is malformed, or `wss://`, also after a redirect: then bring the TLS stream, and [`client()`] goes on from
 /// there. Nobody listens. The server refused: [`Rejected`](crate::HandshakeError::Rejected) has its answer.
 ///
 /// ```no_run
@@ -35,7 +35,7 @@ use crate::{
 /// # Ok::<(), blocking::Error>(())
 /// ```
 pub fn connect(uri: &str, config: &Config) -> Result<WebSocket<TcpStream>, Error> {
-    Ok(connect_to(uri, config, |request| request)?.0)
+    Ok(connect_with(uri, config, |request| request)?.0)
 }
 
 /// The same with more in its request: `ask` adds subprotocols, header fields, proxies, or another number of redirects.
@@ -49,12 +49,12 @@ pub fn connect(uri: &str, config: &Config) -> Result<WebSocket<TcpStream>, Error
 /// use sansock::{Config, adapter::blocking, handshake::proxy::{Proxies, Proxy}};
 ///
 /// let proxies = Proxies::all(Proxy::parse("socks5h://127.0.0.1:9050")?);
-/// let (mut websocket, response) = blocking::connect_to("ws://server.example/", &Config::default(), |request| {
+/// let (mut websocket, response) = blocking::connect_with("ws://server.example/", &Config::default(), |request| {
 ///     request.subprotocols(&["chat"]).proxies(&proxies).max_redirects(0)
 /// })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn connect_to<'a>(
+pub fn connect_with<'a>(
     uri: &'a str,
     config: &Config,
     ask: impl FnOnce(client::Request<'a>) -> client::Request<'a>,
@@ -62,9 +62,9 @@ pub fn connect_to<'a>(
     let mut route = Route::new(uri, ask)?;
     loop {
         if route.uri().is_secure() {
-            return Err(io::Error::new(ErrorKind::Unsupported, "wss needs a TLS stream: use connect_with").into());
+            return Err(io::Error::new(ErrorKind::Unsupported, "wss needs a TLS stream: use `client`").into());
         }
-        match connect_with(dial(&route, config)?, route.request(), config) {
+        match client(dial(&route, config)?, route.request(), config) {
             Err(Error::Handshake(refusal)) if route.follow(&refusal)? => {}
             result => return result,
         }
@@ -77,7 +77,7 @@ pub fn connect_to<'a>(
 /// # Errors
 ///
 /// As [`connect`]; also when `request` is malformed.
-pub fn connect_with<S: Socket>(
+pub fn client<S: Socket>(
     socket: S,
     request: &client::Request<'_>,
     config: &Config,
