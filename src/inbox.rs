@@ -9,6 +9,9 @@ const SHORT_READ: usize = 4 << 10;
 /// From so many bytes of payload on a frame is long.
 const LONG: u64 = 32 << 10;
 
+/// Below so many bytes of payload a frame costs less to move than another read does.
+const SMALL: u64 = 8 << 10;
+
 /// What is left of a read, and no longer than this, is copied: a peer shall not hold much more than it has sent.
 const COPIED: usize = 16 << 10;
 
@@ -78,14 +81,17 @@ impl Inbox {
 
     /// Where the next bytes go that are read, behind those that are kept; never empty.
     ///
-    /// `missing` is what [`Connection::missing`](crate::Connection::missing) says: no more is read than that, if it is
-    /// not 0.
+    /// `missing` is what [`Connection::missing`](crate::Connection::missing) says: of a payload of 8 KiB and more no more
+    /// is read than that.
     pub fn room(&mut self, missing: u64) -> &mut [u8] {
         let (kept, read_len) = (self.unread.len(), self.read_len as usize);
+        let payload_len = missing.saturating_add(kept as u64);
         let len = if missing == 0 {
             if self.is_long { SHORT_READ.min(read_len) } else { read_len }
+        } else if payload_len < SMALL {
+            read_len.saturating_sub(kept).max(1)
         } else {
-            self.is_long = missing.saturating_add(kept as u64) >= LONG;
+            self.is_long = payload_len >= LONG;
             usize::try_from(missing).unwrap_or(usize::MAX).min(kept.max(read_len))
         };
         self.is_first = missing == 0;
@@ -94,7 +100,7 @@ impl Inbox {
         }
         let end = self.unread.end + len;
         if end > self.buffer.len() {
-            if kept <= self.unread.start && kept + len <= self.buffer.len() {
+            if kept + len <= self.buffer.len() && (kept <= self.unread.start || payload_len < SMALL) {
                 self.buffer.copy_within(self.unread.clone(), 0);
             } else {
                 // Room for the header too that stands in front of the next frame of this length.

@@ -256,7 +256,8 @@ async fn shake(s: &mut TcpStream) -> bool {
 
 /// Our tokio adapter, in the loop that its documentation begins with.
 async fn ours_tokio(s: TcpStream) {
-    let Ok(mut websocket) = sansock::adapter::tokio::accept(s, &harness::peers::ours::config()).await else { return };
+    let config = harness::peers::ours::config().delivery(sansock::Delivery::Messages);
+    let Ok(mut websocket) = sansock::adapter::tokio::accept(s, &config).await else { return };
     while let Ok(Some(message)) = websocket.recv().await {
         if websocket.feed(message).await.is_err() {
             return;
