@@ -242,6 +242,26 @@ fn room_grows_with_what_has_come() {
 }
 
 #[test]
+fn behind_a_small_frame_as_much_is_read_as_there_is_room_for() {
+    for role in ROLES {
+        let frames = frame(0x82, &[b'x'; 1000]).repeat(200);
+        let (bytes, mut driver) = (role.as_received(&frames), Driver::new(role, &in_place()));
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let kept = driver.inbox.len();
+            let room = driver.inbox.room(driver.connection.missing());
+            assert_eq!(room.len(), (64 << 10) - kept, "one buffer, whatever is kept of it");
+            rest = &rest[driver.read(rest).unwrap()..];
+        }
+        assert_eq!((driver.seen.len(), driver.inbox.len()), (200, 0));
+        // From 8 KiB on the next frame has to wait.
+        let bytes = role.as_received(&frame(0x82, &[b'x'; 8 << 10]));
+        assert_eq!(driver.read(&bytes[..500]), Ok(500));
+        assert_eq!(driver.inbox.room(driver.connection.missing()).len(), bytes.len() - 500);
+    }
+}
+
+#[test]
 fn what_was_not_received_stays_in_front() {
     // Back-pressure: a driver that stops in the middle, and reads all the same.
     let mut inbox = Inbox::from(b"abc".to_vec());
