@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, vec, vec::Vec};
 use core::{mem, ops::Range};
 
-/// What it takes behind a long frame: likely the header of the next one, whose payload is then read as it lies.
+/// What one read takes behind a long frame: likely the header of the next one, whose payload is then read to its place.
 const SHORT_READ: usize = 4 << 10;
 
 /// From so many bytes of payload on a frame is long.

@@ -101,7 +101,6 @@ fn apply_words(key: [u8; 4], data: &mut [u8]) {
 mod tests {
     use super::*;
 
-    /// R69: every length, alignment and phase, against the definition; cut anywhere, it is the same.
     #[test]
     fn appending_masked_equals_masking_in_place() {
         let key = [0x37, 0xFA, 0x21, 0x3D];
@@ -115,6 +114,7 @@ mod tests {
         }
     }
 
+    /// R69: every length, alignment and phase, against the definition; cut anywhere, it is the same.
     #[test]
     fn r69_mask_equals_the_definition_at_every_length_alignment_and_phase() {
         let key = [0x37, 0xFA, 0x21, 0x3D];
@@ -138,6 +138,7 @@ mod tests {
             }
         }
     }
+
     #[test]
     fn r69_long_payloads_begin_anywhere_in_a_cache_line() {
         let key = [0x37, 0xFA, 0x21, 0x3D];

@@ -2,6 +2,7 @@
 #![cfg(all(feature = "std", feature = "handshake", feature = "getrandom"))]
 
 #[path = "support/adapters.rs"]
+#[macro_use]
 mod support;
 
 use std::{
@@ -15,26 +16,6 @@ use sansock::{
     adapter::Error, client, server,
 };
 use support::*;
-
-macro_rules! suite {
-    ($($scenario:ident)*) => {
-        mod blocking {
-            $(#[test] fn $scenario() { super::$scenario::<super::Blocking>(); })*
-        }
-        #[cfg(feature = "tokio")]
-        mod tokio {
-            $(#[test] fn $scenario() { super::$scenario::<super::Tokio>(); })*
-        }
-        #[cfg(feature = "futures-io")]
-        mod smol {
-            $(#[test] fn $scenario() { super::$scenario::<super::Smol>(); })*
-        }
-        #[cfg(feature = "compio")]
-        mod compio {
-            $(#[test] fn $scenario() { super::$scenario::<super::Compio>(); })*
-        }
-    };
-}
 
 suite! {
     messages_of_any_length_come_back

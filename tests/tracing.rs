@@ -2,6 +2,7 @@
 #![cfg(all(feature = "tracing", feature = "getrandom"))]
 
 #[path = "support/adapters.rs"]
+#[macro_use]
 #[allow(dead_code, reason = "most of it is for the suite of all adapters")]
 mod support;
 
@@ -81,26 +82,6 @@ impl<I: sansock::adapter::poll::Io> Traced for sansock::adapter::poll::WebSocket
     fn trace(self, id: u64) -> Self {
         self.trace(id)
     }
-}
-
-macro_rules! suite {
-    ($($scenario:ident)*) => {
-        mod blocking {
-            $(#[test] fn $scenario() { super::$scenario::<super::Blocking>(); })*
-        }
-        #[cfg(feature = "tokio")]
-        mod tokio {
-            $(#[test] fn $scenario() { super::$scenario::<super::Tokio>(); })*
-        }
-        #[cfg(feature = "futures-io")]
-        mod smol {
-            $(#[test] fn $scenario() { super::$scenario::<super::Smol>(); })*
-        }
-        #[cfg(feature = "compio")]
-        mod compio {
-            $(#[test] fn $scenario() { super::$scenario::<super::Compio>(); })*
-        }
-    };
 }
 
 suite! {

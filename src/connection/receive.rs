@@ -215,9 +215,9 @@ impl Connection {
     /// Whether the frame is one that stays where it lies until it is whole.
     fn is_in_place(&self) -> bool {
         let Some((opcode, true)) = self.frame else { return false };
-        let is_short =
+        let may_stay =
             opcode == Opcode::Binary || opcode == Opcode::Text && self.assembly.announced() <= MAX_TEXT_IN_PLACE;
-        self.delivery == Delivery::InPlace && is_short && !self.assembly.is_compressed()
+        self.delivery == Delivery::InPlace && may_stay && !self.assembly.is_compressed()
     }
 
     /// How much of its payload the input begins with: seen before, and still there.

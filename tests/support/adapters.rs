@@ -14,6 +14,28 @@ use sansock::{
     client, server,
 };
 
+/// Runs each scenario, which is generic over an [`Adapter`], with each of them.
+#[allow(unused_macros, reason = "some tests are for one adapter")]
+macro_rules! suite {
+    ($($scenario:ident)*) => {
+        mod blocking {
+            $(#[test] fn $scenario() { super::$scenario::<super::Blocking>(); })*
+        }
+        #[cfg(feature = "tokio")]
+        mod tokio {
+            $(#[test] fn $scenario() { super::$scenario::<super::Tokio>(); })*
+        }
+        #[cfg(feature = "futures-io")]
+        mod smol {
+            $(#[test] fn $scenario() { super::$scenario::<super::Smol>(); })*
+        }
+        #[cfg(feature = "compio")]
+        mod compio {
+            $(#[test] fn $scenario() { super::$scenario::<super::Compio>(); })*
+        }
+    };
+}
+
 /// How an adapter answers a request.
 pub(crate) trait Answer: FnOnce(&server::Request, &mut BytesMut) -> Result<Option<Connection>, Refused> {}
 impl<F: FnOnce(&server::Request, &mut BytesMut) -> Result<Option<Connection>, Refused>> Answer for F {}
