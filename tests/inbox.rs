@@ -2,10 +2,10 @@
 
 mod support;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use bytes::BytesMut;
-use sansock::{Config, Connection, Delivery, Error, Event, Inbox};
+use sansock::{Config, Connection, Delivery, Error, Event, Inbox, Timestamp};
 use support::{ROLES, Random, Role, Seen, Session, binary, frame, ping, text};
 
 fn in_place() -> Config {
@@ -199,6 +199,30 @@ fn the_end_in_the_middle_of_what_is_kept() {
         // What a driver still has is discarded, like everything behind the end.
         session.feed(b"");
         assert!(session.left.is_empty());
+    }
+}
+
+#[test]
+fn what_is_kept_is_no_news() {
+    // A driver may offer it again whenever it wakes up: the peer is as silent as it is.
+    for role in ROLES {
+        let bytes = role.as_received(&frame(0x82, &[b'x'; 100]));
+        for (config, error) in [
+            (in_place(), Error::KeepaliveTimeout),
+            (in_place().keepalive(None).idle_timeout(Some(Duration::from_secs(30))), Error::IdleTimeout),
+        ] {
+            let (mut connection, mut out) = (role.connection(&config), BytesMut::new());
+            let (mut buffer, mut kept) = (bytes.clone(), 0);
+            let failed = (0..100).find_map(|second| {
+                let now = Timestamp::from_duration(Duration::from_secs(second));
+                let mut input = &mut buffer[kept..90];
+                assert_eq!(connection.receive(&mut input, &mut out), Ok(None));
+                kept = 90 - input.len();
+                connection.handle_timeout(now, &mut out).err().map(|error| (second, error))
+            });
+            assert_eq!(failed.map(|(_, error)| error), Some(error), "{role:?}");
+            assert!(failed.is_some_and(|(second, _)| second <= 42), "{failed:?}");
+        }
     }
 }
 

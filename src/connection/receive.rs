@@ -146,7 +146,8 @@ impl Connection {
                     }
                 },
             };
-            if input.is_empty() && self.decoder.remaining() > 0 {
+            // What is kept of the payload is no news.
+            if input.len() <= self.kept() && self.decoder.remaining() > 0 {
                 return Ok(None);
             }
             let event = if opcode.is_control() {
