@@ -24,9 +24,9 @@ use sansock::{Clock, Config, Connection, Refused, Timestamp, Transport, server};
 use slab::Slab;
 
 /// The most that one read takes. All connections share the buffer, so it stays in the cache.
-const READ_LEN: usize = 64 << 10;
+const READ_LEN: usize = 128 << 10;
 /// With more than this to write, nothing is read: a peer that does not take its answers gets no further ones.
-const HIGH_WATER: usize = 64 << 10;
+const HIGH_WATER: usize = 128 << 10;
 const LISTENER: Token = Token(usize::MAX);
 
 #[derive(Parser)]

@@ -57,7 +57,7 @@ if [ -n "$heap" ]; then
 fi
 if [ -n "$tcp" ] && [ "$(nproc)" -gt 1 ]; then
   args=(--bin "$bin" --json "$out/tcp.json" --md "$out/tcp.md")
-  [ -n "$quick" ] && args+=(--quick --servers "raw,raw (epoll),ours,ours (epoll),tungstenite,fastwebsockets,tokio-websockets,sockudo-ws")
+  [ -n "$quick" ] && args+=(--quick --servers "raw,raw (epoll),ours,ours (tokio),ours (mio),tungstenite,fastwebsockets,tokio-websockets,sockudo-ws")
   [ -n "${BENCH_PYTHON:-}" ] && args+=(--python "$BENCH_PYTHON")
   [ -n "${BENCH_NODE_PATH:-}" ] && args+=(--node-path "$BENCH_NODE_PATH")
   [ -n "${BENCH_EXTRA:-}" ] && args+=(--extra "$BENCH_EXTRA")

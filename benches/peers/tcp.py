@@ -2,7 +2,7 @@
 """TCP loopback echo: every server on core 0, the load generator on core 1,
 interleaved rounds. Prints a Markdown table; --json writes the figures.
 
-  tcp.py --bin DIR [--quick] [--python PY] [--node-path DIR] [--servers a,b]
+  tcp.py --bin DIR [--quick] [--python PY] [--node-path DIR] [--servers a,b] [--sizes BYTES...]
          [--extra NAME=COMMAND-WITH-{port}]... [--json F] [--md F]
 """
 import argparse
@@ -27,6 +27,7 @@ def main():
     p.add_argument("--python")
     p.add_argument("--node-path")
     p.add_argument("--servers")
+    p.add_argument("--sizes", type=int, nargs="*", default=SIZES)
     p.add_argument("--extra", action="append", default=[])
     p.add_argument("--rounds", type=int)
     p.add_argument("--ms", type=int)
@@ -35,15 +36,15 @@ def main():
     a = p.parse_args()
     rounds = a.rounds or (1 if a.quick else 3)
     ms = a.ms or (120 if a.quick else 400)
-    cells = [(c, s, d) for c in (1, 32, 512) for s in SIZES for d in (1, 32)]
+    cells = [(c, s, d) for c in (1, 32, 512) for s in a.sizes for d in (1, 32)]
     # 512 connections with 32 messages of 64 KiB under way is a gigabyte of buffers.
     cells = [x for x in cells if not (x[0] * x[1] * x[2] > 256 << 20)]
     if a.quick:
         cells = [x for x in cells if x[0] != 512 and (x[0], x[1]) != (1, 65536)]
 
     servers = {n: [os.path.join(a.bin, "echo_server"), n, "{port}"] for n in RUST}
-    for n in ("raw", "ours"):
-        servers[n + " (epoll)"] = [os.path.join(a.bin, "epoll_server"), n, "{port}"]
+    servers["raw (epoll)"] = [os.path.join(a.bin, "epoll_server"), "{port}"]
+    servers["ours (mio)"] = [os.path.join(a.bin, "mio_server"), "--listen", "127.0.0.1:{port}"]
     env = dict(os.environ)
     if a.python:
         servers["py websockets+uvloop"] = [a.python, os.path.join(HERE, "servers/websockets_echo.py"), "{port}"]
@@ -112,7 +113,7 @@ def main():
     out = ["# TCP loopback echo", "",
            f"Text messages; server on core 0, generator on core 1; {rounds} interleaved rounds of {ms} ms. "
            "Each cell: best thousand messages/s (median), least server CPU ns per message. **Bold**: least CPU of a real peer; "
-           "`raw`: the same sockets and runtime with hardly any protocol; `(epoll)`: without a runtime, one thread and one read buffer.", "",
+           "`raw`: the same sockets and runtime with hardly any protocol; `(epoll)`, `(mio)`: without a runtime, on one thread.", "",
            "| server | " + " | ".join(f"{c}c {NAMES[s]} d{d}" for c, s, d in cells) + " |",
            "|---|" + "---:|" * len(cells)]
     best = {}
@@ -130,6 +131,7 @@ def main():
             b = "**" if not n.startswith("raw") and cpu == best[cell] else ""
             row.append(f"{rate / 1e3:.1f}k ({med / 1e3:.1f}k) {b}{cpu:.0f}{b}")
         out.append("| " + " | ".join(row) + " |")
+    out += ratios(res, cells)
     text = "\n".join(out) + "\n"
     print(text)
     if a.md:
@@ -138,6 +140,23 @@ def main():
         rows = [{"server": n, "conns": c, "size": s, "depth": d, "rate": [y and y[0] for y in v], "cpu_ns": [y and y[1] for y in v]}
                 for n, x in res.items() for (c, s, d), v in x.items()]
         json.dump(rows, open(a.json, "w"), indent=0)
+
+
+def ratios(res, cells):
+    """Ours to the best other implementation, and to the least possible on the same sockets; least CPU of each."""
+    def least(name, cell):
+        return min((y[1] for y in res.get(name, {}).get(cell, []) if y), default=None)
+
+    out = ["", "| cell | best peer | ours (tokio) / best peer | ours (mio) / best peer | ours (mio) / raw (epoll) |",
+           "|---|---|---:|---:|---:|"]
+    peers = [n for n in res if not n.startswith(("raw", "ours"))]
+    for cell in cells:
+        best = min(((least(n, cell), n) for n in peers if least(n, cell)), default=(None, "–"))
+        pairs = [("ours (tokio)", best[0]), ("ours (mio)", best[0]), ("ours (mio)", least("raw (epoll)", cell))]
+        values = [f"{least(n, cell) / other:.2f}" if other and least(n, cell) else "–" for n, other in pairs]
+        c, s, d = cell
+        out.append(f"| {c}c {NAMES[s]} d{d} | {best[1]} | " + " | ".join(values) + " |")
+    return out
 
 
 main()

@@ -155,7 +155,7 @@ impl<S: Socket> WebSocket<S> {
     /// Events borrow the read buffer, so nothing is copied; here are also Pings, Pongs, the peer's Close, and the pieces
     /// that [`Delivery::Chunks`](crate::Delivery) gives. `handler` answers by the commands of the connection, with the
     /// buffer that it is given. What it appends is written in one go when no further event is here already, or by the
-    /// next call after this one returned; while there is more than 64 KiB of it, nothing is read.
+    /// next call after this one returned; while there is more than 128 KiB of it, nothing is read.
     ///
     /// ```no_run
     /// # use sansock::{Config, Event, adapter::blocking::{self, WebSocket}};

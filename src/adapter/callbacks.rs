@@ -68,7 +68,7 @@ pub trait Callbacks {
 }
 
 /// The other side of a connection, as a callback sees it. What is sent is written when the callbacks for all that came have
-/// returned; while more than 64 KiB wait, nothing is read.
+/// returned; while more than 128 KiB wait, nothing is read.
 #[derive(Debug)]
 pub struct Peer<'a> {
     connection: &'a mut Connection,

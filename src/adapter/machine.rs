@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// With more than this to write, nothing is read: a peer that does not take its answers gets no further ones.
-pub(super) const HIGH_WATER: usize = 64 << 10;
+pub(super) const HIGH_WATER: usize = 128 << 10;
 
 /// What is driven: it says what to write, how long to wait, and what to do with the transport.
 pub(super) trait Machine {

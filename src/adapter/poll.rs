@@ -12,8 +12,8 @@
 //! nothing is expected.
 //!
 //! **Memory.** Beside the machine: what is not written yet, and what one read brought beyond the message that was asked
-//! for, at most 64 KiB. The buffer that is read into belongs to the thread, so an idle connection has none. While more
-//! than 64 KiB wait to be written, nothing is read.
+//! for, at most 128 KiB. The buffer that is read into belongs to the thread, so an idle connection has none. While more
+//! than 128 KiB wait to be written, nothing is read.
 
 mod handshake;
 mod split;
@@ -126,7 +126,7 @@ impl<I: Io> WebSocket<I> {
     /// Events borrow the read buffer, so nothing is copied; here are also Pings, Pongs, the peer's Close, and the pieces
     /// that [`Delivery::Chunks`](crate::Delivery) gives. `handler` answers by the commands of the connection, with the
     /// buffer that it is given. What it appends is written in one go when no further event is here already, or by the
-    /// next call after this one returned; while there is more than 64 KiB of it, nothing is read.
+    /// next call after this one returned; while there is more than 128 KiB of it, nothing is read.
     ///
     /// # Cancel safety
     ///
@@ -181,7 +181,7 @@ impl<I: Io> WebSocket<I> {
     /// Queues a message. It is written together with what else is queued, by [`flush`](Self::flush), or by
     /// [`recv`](Self::recv) when all that came was handed out: many answers, one write.
     ///
-    /// Waits only while more than 64 KiB are queued.
+    /// Waits only while more than 128 KiB are queued.
     ///
     /// # Cancel safety
     ///

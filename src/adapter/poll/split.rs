@@ -200,7 +200,7 @@ impl<I: Io> Sender<I> {
     }
 
     /// Queues a message for the next [`flush`](Self::flush), or whatever is written next. Waits only while more than
-    /// 64 KiB are queued.
+    /// 128 KiB are queued.
     ///
     /// # Cancel safety
     ///

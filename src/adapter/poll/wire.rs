@@ -36,6 +36,10 @@ use crate::{
     handshake::HandshakeError,
 };
 
+/// The most that one read takes, into the buffer of the thread. With half of it there is a system call for each message of
+/// 64 KiB, and they are written one by one.
+const READ_LEN: usize = 128 << 10;
+
 /// So many reads in one go, then others have their turn.
 const MAX_READS: usize = 16;
 
@@ -70,7 +74,7 @@ impl<I: Io> Wire<I> {
         Self {
             out: Outbox::new(),
             trace: Trace::default(),
-            inbox: Inbox::from(received),
+            inbox: Inbox::from(received).read_len(READ_LEN),
             watch: Watch::new(io.now()),
             is_eof: false,
             is_flushed: true,

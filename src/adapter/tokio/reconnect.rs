@@ -1,8 +1,15 @@
 //! A client that comes back: [`Reconnect`].
 
-use core::time::Duration;
+use core::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use std::{boxed::Box, future::poll_fn};
 
-use ::tokio::time::{Instant, sleep_until};
+use ::tokio::time::{Instant, Sleep, sleep_until};
+use futures_core::Stream;
 
 use super::Error;
 use crate::backoff::Backoff;
@@ -32,25 +39,26 @@ use crate::backoff::Backoff;
 /// }
 /// # }
 /// ```
-#[derive(Debug)]
-pub struct Reconnect<C> {
+///
+/// It is also a `Stream` of what [`next`](Self::next) returns, which never ends.
+pub struct Reconnect<C, F> {
     connect: C,
     backoff: Backoff,
-    /// The wait before the next attempt, and when it ends.
-    wait: Duration,
-    until: Option<Instant>,
+    /// The wait before the next attempt.
+    wait: Option<Pin<Box<Sleep>>>,
+    attempt: Option<Pin<Box<F>>>,
     /// Since when there is a connection.
     opened: Option<Instant>,
 }
 
-impl<C, F, T> Reconnect<C>
+impl<C, F, T> Reconnect<C, F>
 where
     C: FnMut() -> F,
     F: Future<Output = Result<T, Error>>,
 {
     /// Connects by `connect`: `connect`, `tls::connect`, or whatever else makes a connection.
     pub fn new(backoff: Backoff, connect: C) -> Self {
-        Self { connect, backoff, wait: Duration::ZERO, until: None, opened: None }
+        Self { connect, backoff, wait: None, attempt: None, opened: None }
     }
 
     /// Waits for the next connection. What [is transient](Error::is_transient) is tried again, without end.
@@ -61,43 +69,62 @@ where
     ///
     /// # Cancel safety
     ///
-    /// The next call goes on with the wait; an attempt is given up, and counts as one that failed.
+    /// The next call goes on with the wait, or with the attempt.
     pub async fn next(&mut self) -> Result<T, Error> {
+        poll_fn(|cx| self.poll_connection(cx)).await
+    }
+
+    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
         if let Some(opened) = self.opened.take() {
             if opened.elapsed() >= self.backoff.most() {
                 self.backoff.reset();
-                self.draw();
             }
-            self.until = Some(after(self.wait));
+            self.rest();
         }
         loop {
-            if let Some(until) = self.until {
-                sleep_until(until).await;
+            if let Some(wait) = &mut self.wait {
+                ready!(wait.as_mut().poll(cx));
+                self.wait = None;
             }
-            self.draw();
-            self.until = Some(after(self.wait));
-            match (self.connect)().await {
-                Ok(connection) => {
-                    self.opened = Some(Instant::now());
-                    return Ok(connection);
-                }
-                Err(error) => {
-                    self.until = Some(after(self.wait));
-                    if !error.is_transient() {
-                        return Err(error);
-                    }
-                }
+            let attempt = self.attempt.get_or_insert_with(|| Box::pin((self.connect)()));
+            let result = ready!(attempt.as_mut().poll(cx));
+            self.attempt = None;
+            match result {
+                Ok(_) => self.opened = Some(Instant::now()),
+                Err(_) => self.rest(),
+            }
+            if !matches!(&result, Err(error) if error.is_transient()) {
+                return Poll::Ready(result);
             }
         }
     }
 
-    fn draw(&mut self) {
-        self.wait = self.backoff.next().unwrap_or_default();
+    /// Waits before the next attempt, from now on.
+    fn rest(&mut self) {
+        /// A wait that no clock can express is a long one.
+        const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+        let wait = self.backoff.next().unwrap_or_default();
+        self.wait = Some(Box::pin(sleep_until(Instant::now() + wait.min(YEAR))));
     }
 }
 
-/// When this wait ends; one that no clock can express is a long one.
-fn after(wait: Duration) -> Instant {
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-    Instant::now() + wait.min(YEAR)
+/// Nothing in it is pinned but what is boxed.
+impl<C, F> Unpin for Reconnect<C, F> {}
+
+impl<C, F, T> Stream for Reconnect<C, F>
+where
+    C: FnMut() -> F,
+    F: Future<Output = Result<T, Error>>,
+{
+    type Item = Result<T, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_connection(cx).map(Some)
+    }
+}
+
+impl<C, F> fmt::Debug for Reconnect<C, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reconnect").field("backoff", &self.backoff).finish_non_exhaustive()
+    }
 }

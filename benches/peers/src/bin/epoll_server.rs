@@ -1,14 +1,13 @@
-//! An echo server without a runtime: one thread, epoll, one read buffer and one output for all connections.
-//! `epoll_server ours|raw PORT`; listens on 127.0.0.1 only, TCP_NODELAY set.
+//! The least possible echo server: `Raw` without a runtime, on one thread and epoll.
+//! `epoll_server PORT`; listens on 127.0.0.1 only, TCP_NODELAY set.
 //!
 //! A readable socket is read once, all messages are echoed, and what came of them is written at once. What the socket
 //! does not take waits in the connection, which is not read meanwhile.
 
 use bytes::BytesMut;
 use harness::{peers::ours, raw::Raw};
-use sansock::{Clock, Connection, Inbox};
 use std::{
-    io::{ErrorKind, IoSlice, Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
     os::fd::AsRawFd,
 };
@@ -16,7 +15,6 @@ use std::{
 enum Protocol {
     /// The request, as far as it came.
     Handshake(Vec<u8>),
-    Ours(Connection, Inbox),
     Raw(Box<Raw>),
 }
 
@@ -30,21 +28,8 @@ struct Peer {
 
 struct Closed;
 
-struct Loop {
-    is_ours: bool,
-    /// Lent to the connection that is read from.
-    read: Box<[u8]>,
-    out: BytesMut,
-    clock: Clock,
-}
-
 fn main() {
     let mut args = std::env::args().skip(1);
-    let is_ours = match args.next().expect("ours or raw").as_str() {
-        "ours" => true,
-        "raw" => false,
-        other => panic!("no server for {other}"),
-    };
     let port: u16 = args.next().expect("port").parse().expect("a port");
     let listener = TcpListener::bind(("127.0.0.1", port)).expect("a free port");
     listener.set_nonblocking(true).expect("fcntl");
@@ -60,7 +45,6 @@ fn main() {
     const LISTENER: u64 = u64::MAX;
     watch(libc::EPOLL_CTL_ADD, listener.as_raw_fd(), libc::EPOLLIN, LISTENER);
 
-    let mut server = Loop { is_ours, read: vec![0; 64 << 10].into(), out: BytesMut::new(), clock: Clock::start() };
     let mut peers: Vec<Option<Peer>> = Vec::new();
     let mut events = vec![libc::epoll_event { events: 0, u64: 0 }; 512];
     loop {
@@ -82,7 +66,7 @@ fn main() {
                 continue;
             }
             let Some(peer) = &mut peers[event.u64 as usize] else { continue };
-            let served = if peer.blocked { peer.write(&[]) } else { server.serve(peer) };
+            let served = if peer.blocked { peer.write(&[]) } else { peer.serve() };
             if served.is_err() {
                 peers[event.u64 as usize] = None; // which closes the socket, and epoll forgets it
                 continue;
@@ -97,81 +81,35 @@ fn main() {
     }
 }
 
-impl Loop {
-    fn serve(&mut self, peer: &mut Peer) -> Result<(), Closed> {
-        let Self { is_ours, read, out, clock } = self;
-        let socket = &mut peer.socket;
-        match &mut peer.protocol {
+impl Peer {
+    fn serve(&mut self) -> Result<(), Closed> {
+        match &mut self.protocol {
             Protocol::Handshake(request) => {
-                let Some(n) = receive(socket, read)? else { return Ok(()) };
+                let mut read = [0; 4096];
+                let Some(n) = receive(&mut self.socket, &mut read)? else { return Ok(()) };
                 request.extend_from_slice(&read[..n]);
-                if request.ends_with(b"\r\n\r\n") {
-                    let connection = ours::accept(&ours::config(), request, out);
-                    peer.protocol = if *is_ours {
-                        Protocol::Ours(connection, Inbox::new())
-                    } else {
-                        Protocol::Raw(Box::new(Raw::new()))
-                    };
-                    let result = peer.write(&[out]);
-                    out.clear();
-                    return result;
+                if !request.ends_with(b"\r\n\r\n") {
+                    return Ok(());
                 }
-                Ok(())
-            }
-            Protocol::Ours(connection, inbox) => {
-                let (unsent, mut written) = (&mut peer.unsent, Ok(()));
-                inbox.borrow_buffer(read);
-                while written.is_ok() {
-                    let room = inbox.room(connection.missing());
-                    let asked = room.len();
-                    let n = match receive(socket, room) {
-                        Ok(Some(n)) => n,
-                        Ok(None) => break,
-                        Err(closed) => {
-                            written = Err(closed);
-                            break;
-                        }
-                    };
-                    inbox.filled(n);
-                    let mut input = inbox.input();
-                    ours::echo(connection, &mut input, out, |parts| {
-                        if written.is_ok() {
-                            written = write(socket, unsent, parts);
-                        }
-                    });
-                    let left = input.len();
-                    inbox.keep(left);
-                    // There is more, and it was the end of the room that ended the read.
-                    if n < asked || connection.missing() == 0 || !unsent.is_empty() {
-                        break;
-                    }
-                }
-                inbox.return_buffer(read);
-                written?;
-                if connection.poll_timeout().is_some() {
-                    connection.handle_timeout(clock.now(), out).map_err(|_| Closed)?;
-                }
-                let result = if out.is_empty() { Ok(()) } else { write(socket, unsent, &[out]) };
-                out.clear();
-                result
+                let mut out = BytesMut::new();
+                ours::accept(&ours::config(), request, &mut out);
+                self.protocol = Protocol::Raw(Box::new(Raw::new()));
+                self.write(&out)
             }
             Protocol::Raw(raw) => {
-                let Some(n) = receive(socket, raw.room())? else { return Ok(()) };
+                let Some(n) = receive(&mut self.socket, raw.room())? else { return Ok(()) };
                 if !raw.filled(n) {
                     return Err(Closed);
                 }
-                let result =
-                    if raw.out.is_empty() { Ok(()) } else { write(&mut peer.socket, &mut peer.unsent, &[&raw.out]) };
+                let result = write(&mut self.socket, &mut self.unsent, &raw.out);
                 raw.out.clear();
                 result
             }
         }
     }
-}
 
-impl Peer {
-    fn write(&mut self, parts: &[&[u8]]) -> Result<(), Closed> {
-        write(&mut self.socket, &mut self.unsent, parts)
+    fn write(&mut self, out: &[u8]) -> Result<(), Closed> {
+        write(&mut self.socket, &mut self.unsent, out)
     }
 }
 
@@ -184,26 +122,18 @@ fn receive(socket: &mut TcpStream, into: &mut [u8]) -> Result<Option<usize>, Clo
     }
 }
 
-/// Writes what waits in `unsent`, then `parts`; what the socket does not take waits in `unsent`.
-fn write(socket: &mut TcpStream, unsent: &mut Vec<u8>, parts: &[&[u8]]) -> Result<(), Closed> {
-    let taken = |result: std::io::Result<usize>| match result {
+/// Writes what waits in `unsent`, then `out`; what the socket does not take waits in `unsent`.
+fn write(socket: &mut TcpStream, unsent: &mut Vec<u8>, out: &[u8]) -> Result<(), Closed> {
+    let mut taken = |bytes: &[u8]| match socket.write(bytes) {
         Ok(n) => Ok(n),
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
         Err(_) => Err(Closed),
     };
     if !unsent.is_empty() {
-        unsent.drain(..taken(socket.write(unsent))?);
+        let n = taken(unsent)?;
+        unsent.drain(..n);
     }
-    let mut sent = 0;
-    if unsent.is_empty() && !parts.is_empty() {
-        let mut slices = [IoSlice::new(&[]); 3];
-        let n = slices.iter_mut().zip(parts).map(|(slice, part)| *slice = IoSlice::new(part)).count();
-        sent = taken(socket.write_vectored(&slices[..n]))?;
-    }
-    for part in parts {
-        let skip = sent.min(part.len());
-        sent -= skip;
-        unsent.extend_from_slice(&part[skip..]);
-    }
+    let n = if unsent.is_empty() && !out.is_empty() { taken(out)? } else { 0 };
+    unsent.extend_from_slice(&out[n..]);
     Ok(())
 }

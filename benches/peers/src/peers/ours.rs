@@ -205,7 +205,7 @@ pub fn accept(config: &Config, mut request: &mut [u8], out: &mut BytesMut) -> Co
 }
 
 /// Handshake, echo of the one message, then what a program keeps while idle: the connection. The buffers to read into
-/// and to write from belong to the loop, which lends them, as `epoll_server` does.
+/// and to write from belong to the loop, which lends them, as an event loop does.
 fn idle(mut io: MemIo, compressed: bool) -> Option<Idle> {
     let config = if compressed { config().deflate(deflate()) } else { config() };
     let mut read = vec![0; 4096];
