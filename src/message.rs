@@ -150,7 +150,12 @@ pub(crate) struct Assembly {
     /// Payload bytes that its headers announced.
     len: u64,
     store: Store,
+    /// How much to reserve at first, as a power of two: as much as the message before needed.
+    usual: u8,
 }
+
+/// The most that is reserved because the message before needed it: 64 KiB.
+const MAX_USUAL: u8 = 16;
 
 /// What a message that arrives in pieces is stored in. Text grows from validated pieces, so it is never checked twice.
 #[derive(Debug, Default)]
@@ -212,7 +217,7 @@ impl Assembly {
             Kind::Binary => Ok(Event::Binary(Cow::Borrowed(piece))),
             Kind::Text => utf8::from_utf8(piece).map(|text| Event::Text(Cow::Borrowed(text))),
         };
-        *self = Self::default();
+        self.reset();
         Some(event.map_err(Error::from))
     }
 
@@ -232,7 +237,7 @@ impl Assembly {
                     self.store = Store::Binary(Vec::new());
                 }
                 if let Store::Binary(bytes) = &mut self.store {
-                    bytes.reserve_exact(growth(bytes.len(), bytes.capacity(), piece.len(), here, room));
+                    bytes.reserve_exact(growth(bytes.len(), bytes.capacity(), piece.len(), here, room, self.usual));
                     bytes.extend_from_slice(piece);
                 }
             }
@@ -244,7 +249,7 @@ impl Assembly {
                 }
                 if let Store::Text(stored) = &mut self.store {
                     let len = completed.map_or(0, char::len_utf8) + text.len();
-                    stored.reserve_exact(growth(stored.len(), stored.capacity(), len, here, room));
+                    stored.reserve_exact(growth(stored.len(), stored.capacity(), len, here, room, self.usual));
                     stored.extend(completed);
                     stored.push_str(text);
                 }
@@ -255,7 +260,7 @@ impl Assembly {
 
     /// The message is complete: what was stored is moved out.
     pub(crate) fn finish(&mut self) -> Result<Event<'static>, Error> {
-        let Self { kind, cut, store, .. } = mem::take(self);
+        let Self { kind, cut, store, .. } = self.reset();
         if cut.missing() > 0 {
             return Err(Error::InvalidUtf8);
         }
@@ -285,10 +290,24 @@ impl Assembly {
         }
         let fin = last && verdict.is_ok();
         if fin {
-            *self = Self::default();
+            self.reset();
         }
         let chunk = (fin || !data.as_bytes().is_empty()).then_some(Chunk { data, fin });
         (chunk, verdict)
+    }
+
+    /// Ready for the next message, which is likely to be of the same kind: what there was of this one.
+    fn reset(&mut self) -> Self {
+        let stored = match &self.store {
+            Store::Nothing => 0,
+            Store::Text(text) => text.len(),
+            Store::Binary(bytes) => bytes.len(),
+        };
+        let usual = match stored {
+            0 => self.usual,
+            stored => MAX_USUAL.min(stored.next_power_of_two().ilog2() as u8),
+        };
+        mem::replace(self, Self { usual, ..Self::default() })
     }
 
     fn open_kind(&self) -> Kind {
@@ -311,12 +330,13 @@ impl Assembly {
 }
 
 /// How much to reserve behind `len` bytes for `more`, which `room` may follow, `here` of it at once: up to powers of two,
-/// so that storing takes linear time and holds less than twice what arrived, but never more than can still come.
-fn growth(len: usize, capacity: usize, more: usize, here: usize, room: u64) -> usize {
+/// so that storing takes linear time and holds less than twice what arrived, but at first as much as is `usual`, and never
+/// more than can still come.
+fn growth(len: usize, capacity: usize, more: usize, here: usize, room: u64, usual: u8) -> usize {
     if capacity - len >= more {
         return 0;
     }
     let arrived = len + more + here;
     let most = (len + more).saturating_add(usize::try_from(room).unwrap_or(usize::MAX));
-    arrived.next_power_of_two().min(most) - len
+    arrived.next_power_of_two().max(1 << usual).min(most) - len
 }

@@ -19,7 +19,7 @@ use crate::{
 /// While `out` holds less, each Ping is answered at once; beyond, only the latest is, later.
 const PONG_BACKLOG: usize = 16 << 10;
 /// What is unmasked, validated and stored in one go.
-const MAX_STORED_PIECE: usize = 16 << 10;
+const MAX_STORED_PIECE: usize = 32 << 10;
 /// Text that stays in place is validated as it comes, and once more when it is whole, to be lent as text. Where it is
 /// longer than this, storing it costs less.
 const MAX_TEXT_IN_PLACE: u64 = 64 << 10;

@@ -446,7 +446,7 @@ pub(crate) async fn echo<W: WebSocket>(accepted: Result<W, Error>) -> Result<Clo
 pub(crate) async fn echo_events<W: WebSocket>(accepted: Result<W, Error>) -> Result<CloseInfo, Error> {
     let mut websocket = accepted?;
     let refused = websocket.recv_with(|event, connection, out| {
-        assert!(out.len() <= (64 << 10) + 200, "{} bytes wait", out.len());
+        assert!(out.len() <= (128 << 10) + 200, "{} bytes wait", out.len());
         match event {
             Event::Text(text) => connection.send_text(&text, out).err(),
             Event::Binary(data) => connection.send_binary(&data, out).err(),

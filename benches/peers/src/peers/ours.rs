@@ -285,13 +285,13 @@ fn make(w: &Arc<Work>) -> Option<Box<dyn Case>> {
             let s = (io, vec![0; 1024], BytesMut::new(), config(), 7_u64);
             case(w, mem, s, |(io, read, out, config, seed), _, _| {
                 rewind(io);
-                let seed: [u64; 4] = std::array::from_fn(|_| {
+                let mut random = [0; 32];
+                for bytes in random.as_chunks_mut::<8>().0 {
                     *seed = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(12345);
-                    *seed
-                });
-                let seed = seed.map(u64::to_le_bytes).concat().try_into().expect("32 bytes");
+                    *bytes = seed.to_le_bytes();
+                }
                 let request = client::Request::new("app.example.com", "/chat/socket?room=42&v=2");
-                let mut handshake = client::connect(&request, config, seed, out).expect("a valid request");
+                let mut handshake = client::connect(&request, config, random, out).expect("a valid request");
                 io.put(out);
                 out.clear();
                 let n = io.get(read).expect("the answer");

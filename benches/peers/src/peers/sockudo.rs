@@ -146,6 +146,7 @@ fn make_core(w: &Arc<Work>) -> Option<Box<dyn Case>> {
             let (req, _) = h::parse_request(&buf[..n]).unwrap().unwrap();
             let res = h::build_response(&h::generate_accept_key(req.key), req.protocol, None);
             io.put(&res);
+            std::hint::black_box(&Protocol::new(Role::Server, BIG, BIG));
         }),
         Op::HandshakeClient => case(w, mem, io, |io, _, _| {
             use sockudo_ws::handshake as h;
@@ -157,6 +158,7 @@ fn make_core(w: &Arc<Work>) -> Option<Box<dyn Case>> {
             let n = io.get(&mut buf).unwrap();
             let (res, _) = h::parse_response(&buf[..n]).unwrap().unwrap();
             assert!(h::validate_accept_key(&key, res.accept.unwrap()));
+            std::hint::black_box(&Protocol::new(Role::Client, BIG, BIG));
         }),
     }
 }
