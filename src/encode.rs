@@ -94,6 +94,18 @@ impl Masker {
             *key = mask::rotate(*key, piece.len());
         }
     }
+
+    /// Appends the next piece of the payload to `out`, masked on its way; a server's as it is. A long payload that is
+    /// masked and written some 16 KiB at a time never leaves the cache of the processor.
+    pub fn append(&mut self, piece: &[u8], out: &mut BytesMut) {
+        match &mut self.key {
+            None => out.extend_from_slice(piece),
+            Some(key) => {
+                mask::append(*key, piece, out);
+                *key = mask::rotate(*key, piece.len());
+            }
+        }
+    }
 }
 
 /// A message encoded once, for many connections of a server: a broadcast.

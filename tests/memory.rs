@@ -183,6 +183,43 @@ fn steady_state_allocates_nothing_per_message() {
 }
 
 #[test]
+fn a_message_that_is_stored_allocates_once_when_the_one_before_was_as_long() {
+    for role in ROLES {
+        for first in [0x01, 0x02] {
+            for len in [1, 1000, 4096, 60_000, 1 << 16] {
+                let mut connection = role.connection(&Config::default());
+                let mut out = BytesMut::new();
+                let payload = vec![b'x'; len];
+                let mut frames = frame(first, &payload[..1]);
+                payload[1..].chunks(500).for_each(|piece| frames.extend(frame(0x00, piece)));
+                frames.extend(frame(0x80, b""));
+                let wire = role.as_received(&frames);
+                feed(&mut connection, &wire, 1460, &mut out);
+                // What lies whole in the input between them is not stored, and changes nothing.
+                feed(&mut connection, &role.as_received(&frame(0x82, b"whole")), 1460, &mut out);
+                let (result, usage) = usage(|| feed(&mut connection, &wire, 1460, &mut out));
+                assert_eq!((result, usage.allocations, usage.live), ((1, None), 1, 0), "{len}");
+                assert!(usage.peak <= len.next_power_of_two() as isize, "{}", usage.peak);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_long_message_makes_the_next_one_reserve_at_most_64_kib() {
+    for role in ROLES {
+        let mut connection = role.connection(&Config::default());
+        let mut out = BytesMut::new();
+        let long = role.as_received(&[frame(0x02, &[7; 1000]), frame(0x80, &vec![7; 1_000_000])].concat());
+        assert_eq!(feed(&mut connection, &long, 4096, &mut out), (1, None));
+        let begun = role.as_received(&frame(0x01, b"x"));
+        let (_, usage) = usage(|| feed(&mut connection, &begun, 4096, &mut out));
+        assert_eq!(usage.live, 64 * KIB);
+        drop(connection);
+    }
+}
+
+#[test]
 fn binary_chunks_of_any_message_allocate_nothing() {
     for role in ROLES {
         let mut connection = role.connection(&Config::default().delivery(Delivery::Chunks));

@@ -41,12 +41,14 @@ fn by_header(
 ) -> Result<(), SendError> {
     let (head, mut masker) = connection.send_header(kind, payload.len() as u64, fin)?;
     out.put_slice(&head);
-    let (mut payload, third) = (payload.to_vec(), payload.len() / 3);
-    let (front, back) = payload.split_at_mut(third);
-    masker.apply(front);
-    masker.apply(back);
-    out.put_slice(front);
-    out.put_slice(back);
+    // In three pieces, by both ways.
+    let (front, back) = payload.split_at(payload.len() / 3);
+    let (middle, back) = back.split_at(back.len() / 3);
+    masker.append(front, out);
+    let mut middle = middle.to_vec();
+    masker.apply(&mut middle);
+    out.put_slice(&middle);
+    masker.append(back, out);
     Ok(())
 }
 

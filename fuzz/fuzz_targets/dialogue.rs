@@ -290,12 +290,12 @@ impl World {
                 }
                 self.send_piece(side, kind, &payload, fin, |connection, out| {
                     let (head, mut masker) = connection.send_header(kind, payload.len() as u64, fin)?;
-                    let mut pieces = payload.clone();
-                    let (a, b) = pieces.split_at_mut(payload.len() / 3);
-                    masker.apply(a);
-                    masker.apply(b);
+                    let (front, back) = payload.split_at(payload.len() / 3);
+                    let mut front = front.to_vec();
+                    masker.apply(&mut front);
                     out.extend_from_slice(&head);
-                    out.extend_from_slice(&pieces);
+                    out.extend_from_slice(&front);
+                    masker.append(back, out);
                     Ok(())
                 });
             }

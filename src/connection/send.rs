@@ -84,8 +84,8 @@ impl Connection {
         }
     }
 
-    /// Begins a frame whose payload of `len` bytes the caller writes itself, by `writev` or `sendfile`: its header, and
-    /// what masks the payload. With `fin` it ends its message, otherwise more pieces follow, as with
+    /// Begins a frame whose payload of `len` bytes the caller writes itself, by `writev` or `sendfile`, or piece by piece:
+    /// its header, and what masks the payload. With `fin` it ends its message, otherwise more pieces follow, as with
     /// [`Connection::send_chunk`].
     ///
     /// Header and payload go behind all that `out` holds and before all that is appended later;

@@ -2,12 +2,12 @@
 //! beyond what the work needs, one buffer, AVX2 masking, no error handling.
 //! What a complete core can hope to come near.
 
-use super::*;
+use super::{ours::PIECE, *};
 use crate::{limits, memio::accept_of};
 
 pub const PEER: Peer = Peer {
     name: "(floor)",
-    notes: "hand-written bare minimum: one reused buffer, read as much at a time as ours, refilled from its start (grown for large messages), in-place AVX2 unmask fused with an ASCII check per arriving chunk, simdutf8 when not ASCII, payload borrowed; small frames batched, large ones written vectored without a copy; no protocol checks, so unreachable by a correct implementation",
+    notes: "hand-written bare minimum: one reused buffer, read as much at a time as ours, refilled from its start (grown for large messages), in-place AVX2 unmask fused with an ASCII check per arriving chunk, simdutf8 when not ASCII, payload borrowed; small frames batched, large ones written vectored without a copy, a client's masked and written in pieces of 16 KiB; no protocol checks, so unreachable by a correct implementation",
     make,
     idle: None,
 };
@@ -240,12 +240,19 @@ fn make(w: &Arc<Work>) -> Option<Box<dyn Case>> {
                             hd[k..k + 4].copy_from_slice(&m);
                             k += 4;
                             out.extend_from_slice(&hd[..k]);
-                            let at = out.len();
-                            out.reserve(p.len());
-                            // SAFETY: reserved; copy_xor writes all of it.
-                            unsafe {
-                                limits::copy_xor(out.as_mut_ptr().add(at), p, m);
-                                out.set_len(at + p.len());
+                            // Pieces that stay in the cache; of a multiple of four bytes, so that the mask fits each.
+                            for piece in p.chunks(PIECE) {
+                                let at = out.len();
+                                out.reserve(piece.len());
+                                // SAFETY: reserved; copy_xor writes all of it.
+                                unsafe {
+                                    limits::copy_xor(out.as_mut_ptr().add(at), piece, m);
+                                    out.set_len(at + piece.len());
+                                }
+                                if p.len() >= PIECE {
+                                    io.put(out);
+                                    out.clear();
+                                }
                             }
                         } else if p.len() < 4096 {
                             out.extend_from_slice(&hd[..k]);

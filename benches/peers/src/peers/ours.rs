@@ -11,13 +11,16 @@ use std::sync::OnceLock;
 
 pub const PEER: Peer = Peer {
     name: "ours",
-    notes: "sansock, all features (simd-mask too); `receive` until `None` on an Inbox with reads of 64 KiB (`--read`), `Delivery::InPlace`, events borrowed from it; what is sent is appended to one reused BytesMut and written once per read or burst; a server's payloads from 4 KiB on are written from where they lie, `send_header` and a vectored write at once; limits and keepalive off, so that `poll_timeout` asks for no clock; validates UTF-8 with simdutf8; mask loop compiled for each kind of vectors and chosen at run time from 512 B on; deflate: zlib-rs level 6, windows 15, context takeover both ways; handshake: server::Handshake and Request::accept, client::connect with a seed of the application's generator",
+    notes: "sansock, all features (simd-mask too); `receive` until `None` on an Inbox with reads of 64 KiB (`--read`), `Delivery::InPlace`, events borrowed from it; what is sent is appended to one reused BytesMut and written once per read or burst; a server's payloads from 4 KiB on are written from where they lie, `send_header` and a vectored write at once; a client's from 16 KiB on are masked (`Masker::append`) and written in pieces of that length; limits and keepalive off, so that `poll_timeout` asks for no clock; validates UTF-8 with simdutf8; mask loop compiled for each kind of vectors and chosen at run time from 512 B on; deflate: zlib-rs level 6, windows 15, context takeover both ways; handshake: server::Handshake and Request::accept, client::connect with a seed of the application's generator",
     make,
     idle: Some(idle),
 };
 
 /// From so many bytes on a server's payload is written from where it lies.
 const BY_REFERENCE: usize = 4096;
+
+/// From so many bytes on a client's payload is masked and written in pieces of so many bytes, which stay in the cache.
+pub const PIECE: usize = 16 << 10;
 
 /// Bytes per read of ours and of the floor: 64 KiB, or what `--read` says.
 pub fn read_size() -> usize {
@@ -43,7 +46,8 @@ pub struct Ours {
 impl Ours {
     /// An open connection (after the handshake) without extensions; limits off.
     pub fn open(server: bool) -> Self {
-        Self::over(connection(server)).by_reference(server)
+        let by_reference = if server { BY_REFERENCE } else { PIECE };
+        Self { by_reference, ..Self::over(connection(server)) }
     }
 
     /// Over a connection whose handshake is done.
@@ -55,10 +59,6 @@ impl Ours {
             out: BytesMut::new(),
             by_reference: usize::MAX,
         }
-    }
-
-    fn by_reference(self, on: bool) -> Self {
-        Self { by_reference: if on { BY_REFERENCE } else { usize::MAX }, ..self }
     }
 
     /// The same with permessage-deflate negotiated: context takeover both ways, windows 15, level 6 as the others.
@@ -119,7 +119,7 @@ impl Ours {
         let Self { connection, out, by_reference, .. } = self;
         if payload.len() >= *by_reference {
             let kind = if text { Kind::Text } else { Kind::Binary };
-            send_by_reference(connection, out, kind, payload, &mut write);
+            send_long(connection, out, kind, payload, &mut write);
         } else if text {
             connection.send_text(std::str::from_utf8(payload).expect("text"), out).expect("open");
         } else {
@@ -147,9 +147,9 @@ pub fn echo(
     while let Some(event) = connection.receive(input, out).expect("a valid stream") {
         match &event {
             Event::Text(text) if text.len() < BY_REFERENCE => connection.send_text(text, out).expect("open"),
-            Event::Text(text) => send_by_reference(connection, out, Kind::Text, text.as_bytes(), &mut write),
+            Event::Text(text) => send_long(connection, out, Kind::Text, text.as_bytes(), &mut write),
             Event::Binary(data) if data.len() < BY_REFERENCE => connection.send_binary(data, out).expect("open"),
-            Event::Binary(data) => send_by_reference(connection, out, Kind::Binary, data, &mut write),
+            Event::Binary(data) => send_long(connection, out, Kind::Binary, data, &mut write),
             _ => continue,
         }
         echoed += 1;
@@ -157,19 +157,27 @@ pub fn echo(
     echoed
 }
 
-/// A server's message whose payload is not copied: what waits in `out`, the header, the payload in one write.
+/// A long message. A server's payload is not copied: what waits in `out`, the header, the payload in one write. A client's
+/// is masked piece by piece on its way.
 #[inline]
-fn send_by_reference(
+fn send_long(
     connection: &mut Connection,
     out: &mut BytesMut,
     kind: Kind,
     payload: &[u8],
     write: &mut impl FnMut(&[&[u8]]),
 ) {
-    let (head, masker) = connection.send_header(kind, payload.len() as u64, true).expect("open");
-    assert!(masker.is_identity());
-    write(&[out, &head, payload]);
-    out.clear();
+    let (head, mut masker) = connection.send_header(kind, payload.len() as u64, true).expect("open");
+    if masker.is_identity() {
+        write(&[out, &head, payload]);
+        return out.clear();
+    }
+    out.extend_from_slice(&head);
+    for piece in payload.chunks(PIECE) {
+        masker.append(piece, out);
+        write(&[out]);
+        out.clear();
+    }
 }
 
 pub fn config() -> Config {
