@@ -6,15 +6,15 @@ use super::{Connection, State};
 use crate::{
     encode::{self, Masker, PreparedMessage},
     error::SendError,
-    frame::{FrameHead, Header, LEN_16, MAX_CONTROL_LEN, Opcode, RSV1},
+    frame::{FrameHead, Header, MAX_CONTROL_LEN, Opcode, RSV1},
     mask,
     message::{Chunk, Kind, Message},
     outbox::Outbox,
     timer::news,
 };
 
-/// Two bytes, a length of 16 bits, and a masking key.
-const MAX_SHORT_HEADER_LEN: usize = 8;
+/// Two bytes and a masking key.
+const MAX_SMALL_HEADER_LEN: usize = 6;
 
 /// What is given away and no shorter than this is written from where it lies. Below, a copy is cheaper than what a part
 /// of its own costs.
@@ -167,28 +167,22 @@ impl Connection {
         if payload.len() >= usize::from(self.plain_below) {
             return self.send_any(kind, payload, out);
         }
-        // The short way, for lengths of up to 16 bits: reserved once, then appended to. Headers are arrays, whose lengths the
-        // compiler knows, so that no call copies them.
-        let (first, [high, low]) = (0x80 | Opcode::of(kind) as u8, (payload.len() as u16).to_be_bytes());
-        let is_small = payload.len() <= MAX_CONTROL_LEN;
-        out.reserve(MAX_SHORT_HEADER_LEN + payload.len());
+        if payload.len() > MAX_CONTROL_LEN {
+            encode::append_medium(kind, &mut self.keys, payload, out);
+            self.timers.note(news::ACTIVE);
+            return Ok(());
+        }
+        // The short way: a small frame. Reserved once, then appended to.
+        let (first, len) = (0x80 | Opcode::of(kind) as u8, payload.len() as u8);
+        out.reserve(MAX_SMALL_HEADER_LEN + payload.len());
         if let Some(key) = self.keys.next() {
             let [a, b, c, d] = key;
-            if is_small {
-                out.extend_from_slice(&[first, 0x80 | low, a, b, c, d]);
-                out.extend_from_slice(payload);
-                let start = out.len() - payload.len();
-                mask::apply(key, 0, &mut out[start..]);
-            } else {
-                out.extend_from_slice(&[first, 0x80 | LEN_16, high, low, a, b, c, d]);
-                mask::append(key, payload, out);
-            }
+            out.extend_from_slice(&[first, 0x80 | len, a, b, c, d]);
+            out.extend_from_slice(payload);
+            let start = out.len() - payload.len();
+            mask::apply(key, 0, &mut out[start..]);
         } else {
-            if is_small {
-                out.extend_from_slice(&[first, low]);
-            } else {
-                out.extend_from_slice(&[first, LEN_16, high, low]);
-            }
+            out.extend_from_slice(&[first, len]);
             out.extend_from_slice(payload);
         }
         self.timers.note(news::ACTIVE);
