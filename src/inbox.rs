@@ -22,7 +22,7 @@ const RETAINED: usize = 1 << 20;
 ///
 /// Most programs need no more than an array that they read into. With [`Delivery::InPlace`](crate::Delivery::InPlace)
 /// what is left of the input has to stay in front of what is read next; that is kept here, in a buffer that grows with
-/// what has come, and never by more than that and one read of 64 KiB. A long frame is read exactly to its end, so that
+/// what has come, and never by more than that and one read of [`read_len`](Self::read_len). A long frame is read exactly to its end, so that
 /// nothing has to be moved.
 ///
 /// ```
@@ -86,7 +86,7 @@ impl Inbox {
     pub fn room(&mut self, missing: u64) -> &mut [u8] {
         let (kept, read_len) = (self.unread.len(), self.read_len as usize);
         let payload_len = missing.saturating_add(kept as u64);
-        let len = if missing == 0 {
+        let mut len = if missing == 0 {
             if self.is_long { SHORT_READ.min(read_len) } else { read_len }
         } else if payload_len < SMALL {
             read_len.saturating_sub(kept).max(1)
@@ -98,17 +98,21 @@ impl Inbox {
         if kept == 0 {
             self.unread = 0..0;
         }
-        let end = self.unread.end + len;
-        if end > self.buffer.len() {
+        let left = self.buffer.len() - self.unread.end;
+        if len > left {
             if kept + len <= self.buffer.len() && (kept <= self.unread.start || payload_len < SMALL) {
                 self.buffer.copy_within(self.unread.clone(), 0);
+                self.unread = 0..kept;
+            } else if missing > 0 && left > 0 {
+                // It grows when it is full, to twice as much or all: so that takes linear time, however short the reads.
+                len = left;
             } else {
                 // Room for the header too that stands in front of the next frame of this length.
-                let mut grown = vec![0; end].into_boxed_slice();
+                let mut grown = vec![0; self.unread.end + len].into_boxed_slice();
                 grown[..kept].copy_from_slice(&self.buffer[self.unread.clone()]);
                 self.buffer = grown;
+                self.unread = 0..kept;
             }
-            self.unread = 0..kept;
         }
         let start = self.unread.end;
         &mut self.buffer[start..start + len]
@@ -189,10 +193,11 @@ impl Inbox {
     }
 
     /// Gives a buffer to the next borrower, and keeps the last few bytes in a small one of its own; not while a larger
-    /// part of a frame lies in it. One of more than 1 MiB is freed.
+    /// part of a frame lies in it, unless the buffer is longer than twice that and one read. One of more than 1 MiB is freed.
     pub fn return_buffer(&mut self, buffer: &mut Box<[u8]>) {
         let kept = self.unread.len();
-        if kept > COPIED || kept > 0 && self.buffer.len() <= COPIED {
+        let may_stay = self.buffer.len() <= kept.saturating_mul(2).saturating_add(self.read_len as usize);
+        if kept > COPIED && may_stay || kept > 0 && self.buffer.len() <= COPIED {
             return;
         }
         let own = self.input().into();

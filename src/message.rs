@@ -150,11 +150,11 @@ pub(crate) struct Assembly {
     /// Payload bytes that its headers announced.
     len: u64,
     store: Store,
-    /// How much to reserve at first, as a power of two: as much as the message before needed.
+    /// How much to reserve at first, as the exponent of a power of two: as much as the last message needed that was stored.
     usual: u8,
 }
 
-/// The most that is reserved because the message before needed it: 64 KiB.
+/// The most that is reserved because another message needed it: 2^16 bytes.
 const MAX_USUAL: u8 = 16;
 
 /// What a message that arrives in pieces is stored in. Text grows from validated pieces, so it is never checked twice.
@@ -265,8 +265,15 @@ impl Assembly {
             return Err(Error::InvalidUtf8);
         }
         Ok(match store {
-            Store::Text(text) => Event::Text(Cow::Owned(text)),
-            Store::Binary(bytes) => Event::Binary(Cow::Owned(bytes)),
+            // What was reserved for a longer message does not go along with a short one.
+            Store::Text(mut text) => {
+                text.shrink_to(2 * text.len());
+                Event::Text(Cow::Owned(text))
+            }
+            Store::Binary(mut bytes) => {
+                bytes.shrink_to(2 * bytes.len());
+                Event::Binary(Cow::Owned(bytes))
+            }
             Store::Nothing if kind == Some(Kind::Text) => Event::Text(Cow::Borrowed("")),
             Store::Nothing => Event::Binary(Cow::Borrowed(&[])),
         })
@@ -330,8 +337,8 @@ impl Assembly {
 }
 
 /// How much to reserve behind `len` bytes for `more`, which `room` may follow, `here` of it at once: up to powers of two,
-/// so that storing takes linear time and holds less than twice what arrived, but at first as much as is `usual`, and never
-/// more than can still come.
+/// so that storing takes linear time and holds less than twice what arrived, or two to the power of `usual`; but never more
+/// than can still come.
 fn growth(len: usize, capacity: usize, more: usize, here: usize, room: u64, usual: u8) -> usize {
     if capacity - len >= more {
         return 0;

@@ -43,6 +43,8 @@ struct Script {
     output: Vec<u8>,
     /// The most bytes a poll moves.
     step: usize,
+    /// What the latest read had room for.
+    room: usize,
     is_ready: bool,
     writes: usize,
     is_shut: bool,
@@ -51,7 +53,7 @@ struct Script {
 impl Reluctant {
     fn new(input: &[u8], step: usize) -> Self {
         let input = input.iter().copied().collect();
-        let script = Script { input, output: Vec::new(), step, is_ready: false, writes: 0, is_shut: false };
+        let script = Script { input, output: Vec::new(), step, room: 0, is_ready: false, writes: 0, is_shut: false };
         Self(Rc::new(RefCell::new(script)))
     }
 
@@ -71,6 +73,7 @@ impl poll::Io for Reluctant {
     fn poll_read(&mut self, cx: &mut Context<'_>, inbox: &mut Inbox, missing: u64) -> Poll<io::Result<usize>> {
         self.poll(cx, |script| {
             let room = inbox.room(missing);
+            script.room = room.len();
             let count = script.input.len().min(script.step).min(room.len());
             room.iter_mut().zip(script.input.drain(..count)).for_each(|(to, from)| *to = from);
             inbox.filled(count);
@@ -261,13 +264,28 @@ fn what_is_fed_goes_with_one_flush_and_in_order() {
 }
 
 #[test]
+fn one_read_takes_at_most_128_kib() {
+    let io = Reluctant::new(&[masked(0x82, &[7; 100]).repeat(2000), CLOSE.to_vec()].concat(), usize::MAX);
+    let mut websocket = over(&io, &Config::default().keepalive(None));
+    smol::future::block_on(async {
+        assert!(websocket.recv().await.unwrap().is_some());
+        assert_eq!(io.0.borrow().room, 128 << 10);
+        while websocket.recv().await.unwrap().is_some() {
+            assert!(io.0.borrow().room <= 128 << 10);
+        }
+    });
+}
+
+#[test]
 fn feeding_waits_above_the_high_water_mark() {
     let io = Reluctant::new(b"", 1000);
     let mut websocket = over(&io, &Config::default().keepalive(None));
     smol::future::block_on(async {
-        for _ in 0..200 {
+        for count in 1..=200 {
             websocket.feed(vec![7; 5000]).await.unwrap();
             assert!(websocket.queued() <= (128 << 10) + 5004);
+            // 26 fit below it, and a 27th makes it more.
+            assert_eq!(io.0.borrow().output.is_empty(), count <= 27, "{count}");
         }
         assert!(io.0.borrow().output.len() > 860_000);
     });

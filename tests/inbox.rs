@@ -265,6 +265,25 @@ fn room_grows_with_what_has_come() {
     }
 }
 
+/// I4: also of a peer that sends a long frame in many short pieces.
+#[test]
+fn what_is_kept_is_moved_seldom_however_short_the_reads() {
+    for read in [1, 7, 1460, 20_000] {
+        let (mut inbox, mut missing, mut moves) = (Inbox::new(), 1_usize << 20, 0);
+        let mut place = inbox.input().as_ptr();
+        while missing > 0 {
+            let room = inbox.room(missing as u64).len();
+            let count = room.min(read);
+            inbox.filled(count);
+            missing -= count;
+            let now = inbox.input().as_ptr();
+            moves += usize::from(now != place);
+            place = now;
+        }
+        assert!(moves <= 6, "{moves} moves in reads of {read}");
+    }
+}
+
 #[test]
 fn behind_a_small_frame_as_much_is_read_as_there_is_room_for() {
     for role in ROLES {
@@ -332,6 +351,27 @@ fn a_buffer_goes_round() {
     b.return_buffer(&mut shared);
     assert!(shared.len() >= 64 << 10);
     assert!(a.is_empty() && b.is_empty());
+
+    // One that a long frame left is nothing to keep for a short part of the next.
+    let mut shared = vec![0; 1 << 20].into_boxed_slice();
+    let mut c = Inbox::new();
+    c.borrow_buffer(&mut shared);
+    c.room(0)[..20_000].fill(b'c');
+    c.filled(20_000);
+    c.return_buffer(&mut shared);
+    assert_eq!((shared.len(), &*c.input()), (1 << 20, &[b'c'; 20_000][..]));
+    // Nor is it taken again, nor copied again, while the part grows.
+    c.borrow_buffer(&mut shared);
+    c.room(1 << 20)[0] = b'd';
+    c.filled(1);
+    c.return_buffer(&mut shared);
+    assert_eq!((shared.len(), c.len()), (1 << 20, 20_001));
+    assert_eq!(c.input().last(), Some(&b'd'));
+    let place = c.input().as_ptr();
+    c.room(1 << 20);
+    c.filled(1);
+    c.return_buffer(&mut shared);
+    assert_eq!((c.input().as_ptr(), c.len()), (place, 20_002));
 
     // One that grew long is not what the next one needs.
     let mut long = Inbox::new();

@@ -1,5 +1,5 @@
 //! What a connection holds, counted by the allocator: nothing while idle, nothing per message, and never much more than
-//! what the peer really sent.
+//! what the peer really sends, or sent before.
 //!
 //! A reallocation counts as its growth, as if in place; the buffers of the caller do not count.
 #![allow(unsafe_code, reason = "an allocator that counts can only be written so")]
@@ -9,6 +9,7 @@ mod support;
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
+    borrow::Cow,
     cell::Cell,
     time::Duration,
 };
@@ -186,7 +187,7 @@ fn steady_state_allocates_nothing_per_message() {
 fn a_message_that_is_stored_allocates_once_when_the_one_before_was_as_long() {
     for role in ROLES {
         for first in [0x01, 0x02] {
-            for len in [1, 1000, 4096, 60_000, 1 << 16] {
+            for len in [1000, 4096, 60_000, 1 << 16] {
                 let mut connection = role.connection(&Config::default());
                 let mut out = BytesMut::new();
                 let payload = vec![b'x'; len];
@@ -212,10 +213,34 @@ fn a_long_message_makes_the_next_one_reserve_at_most_64_kib() {
         let mut out = BytesMut::new();
         let long = role.as_received(&[frame(0x02, &[7; 1000]), frame(0x80, &vec![7; 1_000_000])].concat());
         assert_eq!(feed(&mut connection, &long, 4096, &mut out), (1, None));
+        // Not for what can be no longer than it says.
+        let short = role.as_received(&frame(0x82, b"0123456789"));
+        let (_, usage) = usage(|| feed(&mut connection, &short[..short.len() - 1], 4096, &mut out));
+        assert_eq!(usage.live, 10);
+        assert_eq!(feed(&mut connection, &short[short.len() - 1..], 4096, &mut out), (1, None));
+        assert_eq!(feed(&mut connection, &long, 4096, &mut out), (1, None));
         let begun = role.as_received(&frame(0x01, b"x"));
-        let (_, usage) = usage(|| feed(&mut connection, &begun, 4096, &mut out));
+        let (_, usage) = self::usage(|| feed(&mut connection, &begun, 4096, &mut out));
         assert_eq!(usage.live, 64 * KIB);
         drop(connection);
+    }
+}
+
+#[test]
+fn a_short_message_behind_a_long_one_is_handed_out_in_little_memory() {
+    for role in ROLES {
+        for first in [0x01, 0x02] {
+            let mut connection = role.connection(&Config::default());
+            let mut out = BytesMut::new();
+            let wire = |len| role.as_received(&[frame(first, &vec![b'x'; len]), frame(0x80, b"")].concat());
+            feed(&mut connection, &wire(40_000), 4096, &mut out);
+            let mut wire = wire(10);
+            match connection.receive(&mut &mut wire[..], &mut out) {
+                Ok(Some(Event::Text(Cow::Owned(text)))) => assert!(text.capacity() <= 20, "{}", text.capacity()),
+                Ok(Some(Event::Binary(Cow::Owned(data)))) => assert!(data.capacity() <= 20, "{}", data.capacity()),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 }
 

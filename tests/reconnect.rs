@@ -144,6 +144,34 @@ async fn a_cancelled_call_goes_on_with_its_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_attempt_that_panicked_is_not_polled_again() {
+    let attempts = RefCell::new(0);
+    let mut connections = Reconnect::new(backoff(), || {
+        let attempt = attempts.replace_with(|count| *count + 1);
+        async move {
+            sleep(seconds(1)).await;
+            assert!(attempt > 0, "the first one panics");
+            Ok(attempt)
+        }
+    });
+    let first = std::panic::AssertUnwindSafe(connections.next());
+    assert!(smol::future::FutureExt::catch_unwind(first).await.is_err());
+    assert_eq!(connections.next().await.unwrap(), 1);
+}
+
+/// Between two calls nothing belongs to a runtime.
+#[test]
+fn each_call_may_have_a_runtime_of_its_own() {
+    let server = Server::with([Err(HandshakeError::Accept.into()), Ok("one"), Ok("two")]);
+    let none = Backoff::new([3; 32]).first(Duration::ZERO).then(Duration::from_millis(1), Duration::from_millis(1));
+    let mut connections = Reconnect::new(none, || server.connect());
+    for expected in [None, Some("one"), Some("two")] {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        assert_eq!(runtime.block_on(connections.next()).ok(), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn as_a_stream_it_goes_on_after_errors() {
     let server = Server::with([Err(refused()), Ok("one"), Err(HandshakeError::Accept.into()), Ok("two")]);
     let connections = Reconnect::new(backoff(), || server.connect());

@@ -27,7 +27,7 @@ def main():
     p.add_argument("--python")
     p.add_argument("--node-path")
     p.add_argument("--servers")
-    p.add_argument("--sizes", type=int, nargs="*", default=SIZES)
+    p.add_argument("--sizes", type=int, nargs="+", choices=SIZES, default=SIZES)
     p.add_argument("--extra", action="append", default=[])
     p.add_argument("--rounds", type=int)
     p.add_argument("--ms", type=int)

@@ -36,12 +36,12 @@ use crate::{
     handshake::HandshakeError,
 };
 
-/// The most that one read takes, into the buffer of the thread. With half of it there is a system call for each message of
-/// 64 KiB, and they are written one by one.
+/// The most that one read takes, into the buffer of the thread: two messages of 64 KiB, if not for their headers, so that
+/// their answers are written in one go.
 const READ_LEN: usize = 128 << 10;
 
 /// So many reads in one go, then others have their turn.
-const MAX_READS: usize = 16;
+const MAX_READS: usize = 8;
 
 /// How long a transport may take for the last bytes, which it may not take at once although its peer does.
 const FAREWELL: Duration = Duration::from_millis(10);

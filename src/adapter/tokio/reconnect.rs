@@ -40,11 +40,13 @@ use crate::backoff::Backoff;
 /// # }
 /// ```
 ///
-/// It is also a `Stream` of what [`next`](Self::next) returns, which never ends.
+/// It is also a `Stream` of what [`next`](Self::next) returns, which never ends. Poll it again only when the connection
+/// before is done with: each item is another connection.
 pub struct Reconnect<C, F> {
     connect: C,
     backoff: Backoff,
-    /// The wait before the next attempt.
+    /// When the next attempt is due, and what waits for that.
+    until: Option<Instant>,
     wait: Option<Pin<Box<Sleep>>>,
     attempt: Option<Pin<Box<F>>>,
     /// Since when there is a connection.
@@ -56,9 +58,10 @@ where
     C: FnMut() -> F,
     F: Future<Output = Result<T, Error>>,
 {
-    /// Connects by `connect`: `connect`, `tls::connect`, or whatever else makes a connection.
+    /// Connects by `connect`: `connect`, `tls::connect`, or whatever else makes a connection within some time; an attempt
+    /// has no limit but its own.
     pub fn new(backoff: Backoff, connect: C) -> Self {
-        Self { connect, backoff, wait: None, attempt: None, opened: None }
+        Self { connect, backoff, until: None, wait: None, attempt: None, opened: None }
     }
 
     /// Waits for the next connection. What [is transient](Error::is_transient) is tried again, without end.
@@ -69,7 +72,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// The next call goes on with the wait, or with the attempt.
+    /// The next call goes on with the wait, or with the attempt, which is kept meanwhile with all that it holds.
     pub async fn next(&mut self) -> Result<T, Error> {
         poll_fn(|cx| self.poll_connection(cx)).await
     }
@@ -82,13 +85,17 @@ where
             self.rest();
         }
         loop {
-            if let Some(wait) = &mut self.wait {
+            if let Some(until) = self.until {
+                let wait = self.wait.get_or_insert_with(|| Box::pin(sleep_until(until)));
                 ready!(wait.as_mut().poll(cx));
-                self.wait = None;
+                (self.until, self.wait) = (None, None);
             }
-            let attempt = self.attempt.get_or_insert_with(|| Box::pin((self.connect)()));
-            let result = ready!(attempt.as_mut().poll(cx));
-            self.attempt = None;
+            // Out of its place while it is polled: one that panics is not polled again.
+            let mut attempt = self.attempt.take().unwrap_or_else(|| Box::pin((self.connect)()));
+            let Poll::Ready(result) = attempt.as_mut().poll(cx) else {
+                self.attempt = Some(attempt);
+                return Poll::Pending;
+            };
             match result {
                 Ok(_) => self.opened = Some(Instant::now()),
                 Err(_) => self.rest(),
@@ -104,7 +111,7 @@ where
         /// A wait that no clock can express is a long one.
         const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
         let wait = self.backoff.next().unwrap_or_default();
-        self.wait = Some(Box::pin(sleep_until(Instant::now() + wait.min(YEAR))));
+        self.until = Some(Instant::now() + wait.min(YEAR));
     }
 }
 
@@ -120,6 +127,10 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_connection(cx).map(Some)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (usize::MAX, None)
     }
 }
 

@@ -1,5 +1,5 @@
-//! One echo server per peer on a tokio current_thread runtime, as a user would
-//! write it. (`epoll_server` is the same without a runtime.) `echo_server PEER PORT`; listens on 127.0.0.1 only, TCP_NODELAY set.
+//! One echo server per peer on a tokio current_thread runtime, as a user would write it.
+//! `echo_server PEER PORT`; listens on 127.0.0.1 only, TCP_NODELAY set.
 
 use futures_util::{SinkExt, StreamExt};
 use std::io::IoSlice;
