@@ -359,7 +359,7 @@ fn a_buffer_goes_round() {
     c.room(0)[..20_000].fill(b'c');
     c.filled(20_000);
     c.return_buffer(&mut shared);
-    assert_eq!((shared.len(), &*c.input()), (1 << 20, &[b'c'; 20_000][..]));
+    assert_eq!((shared.len(), &*c.input()), (1 << 20, &vec![b'c'; 20_000][..]));
     // Nor is it taken again, nor copied again, while the part grows.
     c.borrow_buffer(&mut shared);
     c.room(1 << 20)[0] = b'd';
