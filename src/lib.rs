@@ -70,7 +70,8 @@
 //!
 //! The memory is what `cargo test --release --test deflate_memory -- --nocapture memory_of_a_connection` prints. A message
 //! that arrives whole is lent from the caller's buffer without an allocation; one that arrives in pieces is stored in one
-//! block, as long as the one before at first, that grows with what has arrived, or stays in the caller's buffer ([`Delivery::InPlace`]).
+//! block, at first as long as the last such message, that grows with what has arrived, or stays in the caller's buffer
+//! ([`Delivery::InPlace`]).
 //!
 //! # Where things are
 //!
