@@ -22,8 +22,8 @@ const RETAINED: usize = 1 << 20;
 ///
 /// Most programs need no more than an array that they read into. With [`Delivery::InPlace`](crate::Delivery::InPlace)
 /// what is left of the input has to stay in front of what is read next; that is kept here, in a buffer that grows with
-/// what has come, and never by more than that and one read of [`read_len`](Self::read_len). A long frame is read exactly to its end, so that
-/// nothing has to be moved.
+/// what has come, and never by more than that and one read, [`read_len`](Self::read_len). A long frame is read exactly to
+/// its end, so that nothing has to be moved.
 ///
 /// ```
 /// use bytes::BytesMut;
