@@ -9,7 +9,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::BinaryHeap,
+    collections::{BTreeSet, BinaryHeap},
     io::{self, ErrorKind, Read, Write},
     mem,
     net::{Shutdown, SocketAddr, TcpListener},
@@ -27,6 +27,8 @@ use slab::Slab;
 const READ_LEN: usize = 128 << 10;
 /// With more than this to write, nothing is read: a peer that does not take its answers gets no further ones.
 const HIGH_WATER: usize = 128 << 10;
+/// So many reads of one peer, then others have their turn.
+const MAX_READS: usize = 8;
 const LISTENER: Token = Token(usize::MAX);
 
 #[derive(Parser)]
@@ -67,6 +69,8 @@ struct Server {
     peers: Slab<Peer>,
     /// When to look at which peer again, at the latest.
     deadlines: BinaryHeap<Reverse<(Timestamp, usize)>>,
+    /// Peers that may have more to read, of which mio will not tell again.
+    unfinished: BTreeSet<usize>,
     clock: Clock,
     config: Config,
     answer: Answer,
@@ -86,6 +90,7 @@ impl Server {
             listener,
             peers: Slab::new(),
             deadlines: BinaryHeap::new(),
+            unfinished: BTreeSet::new(),
             clock: Clock::start(),
             config,
             answer,
@@ -100,9 +105,13 @@ impl Server {
             let next = self.deadlines.peek().map(|Reverse((at, _))| *at - self.clock.now());
             // A millisecond more than none, so that a deadline has passed when we wake up for it.
             let wait = next.map(|wait| wait + Duration::from_millis(1));
+            let wait = if self.unfinished.is_empty() { wait } else { Some(Duration::ZERO) };
             match self.poll.poll(&mut events, wait) {
                 Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
                 _ => {}
+            }
+            for key in mem::take(&mut self.unfinished) {
+                self.turn(key, None);
             }
             for event in &events {
                 if event.token() == LISTENER {
@@ -152,6 +161,9 @@ impl Server {
             self.peers.remove(key);
             return;
         }
+        if peer.may_read && peer.out.len() <= HIGH_WATER {
+            self.unfinished.insert(key);
+        }
         // Deadlines move away with every byte that comes. One that is looked at too early is put in anew, so the heap has
         // one entry a connection and not one a message.
         let deadline = peer.machine.poll_timeout();
@@ -188,9 +200,9 @@ impl Peer {
         Self { stream, machine, out: BytesMut::new(), looked_at: None, may_read: false }
     }
 
-    /// Goes on as far as the socket allows.
+    /// Goes on as far as the socket allows, or until others have their turn.
     fn turn(&mut self, buffer: &mut [u8], clock: Clock, answer: Answer) -> Result<(), Over> {
-        loop {
+        for _ in 0..MAX_READS {
             let backed_up = self.out.len() > HIGH_WATER && self.machine.transport() == Transport::KeepOpen;
             if self.may_read && !backed_up {
                 self.read(buffer, answer)?;
@@ -199,9 +211,10 @@ impl Peer {
             let _ = self.machine.handle_timeout(clock.now(), &mut self.out);
             self.write()?;
             if !self.may_read || self.out.len() > HIGH_WATER {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 
     fn read(&mut self, buffer: &mut [u8], answer: Answer) -> Result<(), Over> {
