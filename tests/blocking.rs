@@ -9,8 +9,8 @@ use std::{
 };
 
 use sansock::{
-    Chunk, CloseCode, Config, Delivery, Error as Failure, Event, HandshakeError, Initiator, Keepalive, Message,
-    PreparedMessage, Refused, SendError, UpgradeError,
+    Chunk, CloseCode, Config, Connection, Delivery, Error as Failure, Event, HandshakeError, Initiator, Keepalive,
+    Message, PreparedMessage, Refused, SendError, UpgradeError,
     adapter::blocking::{self, Error, NoDeadlines, Socket, WebSocket},
     client, server,
 };
@@ -525,6 +525,70 @@ fn what_the_caller_may_not_send_changes_nothing() {
 }
 
 /// Pairs of sockets need no port, and are full after some 200 KB.
+/// A peer that sent all it had to send, and takes nothing for a while.
+struct Full {
+    input: &'static [u8],
+    stalls: u32,
+    output: Vec<u8>,
+}
+
+impl Read for Full {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.input.read(buffer)
+    }
+}
+
+impl Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.stalls > 0 {
+            self.stalls -= 1;
+            thread::sleep(millis(1));
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.output.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Socket for Full {
+    fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_slow_peer_that_has_half_closed_gets_its_answers() {
+    let input = b"\x81\x82\0\0\0\0hi\x88\x82\0\0\0\0\x03\xe8";
+    let serve = |stalls, config: &Config| {
+        let connection = Connection::server(config);
+        let mut websocket = WebSocket::new(Full { input, stalls, output: Vec::new() }, connection, Vec::new());
+        let end = websocket.read_with(|event, connection, out| match event {
+            Event::Text(text) => connection.send_text(&text, out).err(),
+            _ => None,
+        });
+        (end.map(|refused| assert_eq!(refused, None)), websocket.socket().output.clone())
+    };
+    for stalls in [0, 1, 2, 10, 30] {
+        let (end, output) = serve(stalls, &patient());
+        end.unwrap();
+        assert_eq!(output, [b"\x81\x02hi", CLOSED].concat(), "{stalls}");
+    }
+    // But it is not waited for without end.
+    let (end, output) = serve(u32::MAX, &patient().close_timeout(millis(100)));
+    assert_eq!((end.is_ok(), output.len()), (true, 0));
+}
+
 #[cfg(unix)]
 mod unix {
     use std::os::unix::net::UnixStream;

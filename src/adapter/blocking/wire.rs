@@ -40,6 +40,7 @@ pub(super) struct Wire<S> {
     /// What the socket's timeouts are set to: zero when that is unknown, `MAX` when there is none.
     read_timeout: Duration,
     write_timeout: Duration,
+    is_eof: bool,
     is_shut: bool,
 }
 
@@ -54,6 +55,7 @@ impl<S: Socket> Wire<S> {
             now: Timestamp::ZERO,
             read_timeout: Duration::ZERO,
             write_timeout: Duration::ZERO,
+            is_eof: false,
             is_shut: false,
         }
     }
@@ -91,14 +93,18 @@ impl<S: Socket> Wire<S> {
                 let _ = machine.receive_eof();
                 continue;
             }
+            if self.is_eof {
+                // A peer that has closed properly, and its half of the transport too, still gets its answers.
+                if (written || transport == Transport::KeepOpen)
+                    && let Err(error) = machine.receive_eof()
+                {
+                    verdict = Err(error.into());
+                }
+                continue;
+            }
             let deadline = if written { deadline } else { Some(self.turn(deadline)) };
             match self.read(machine.missing(), deadline) {
-                Ok(Some(0)) => {
-                    if let Err(error) = machine.receive_eof() {
-                        verdict = Err(error.into());
-                    }
-                }
-                Ok(_) => {}
+                Ok(count) => self.is_eof = count == Some(0),
                 // After a proper close a reset is an end like any other, and after a failure it is not the cause.
                 Err(_) if machine.transport() != Transport::KeepOpen => {
                     let _ = machine.receive_eof();
