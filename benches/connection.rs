@@ -1,11 +1,14 @@
 //! Many connections: what one echoed message of 16 bytes costs a server when they take turns. `floor` reads and writes one
 //! cache line of as much memory as a connection has, and copies the same bytes: no implementation misses the cache less.
 
-use std::{hint::black_box, time::Duration};
+mod support;
+
+use std::hint::black_box;
 
 use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use sansock::{Config, Connection, Event};
+use support::quick;
 
 const COUNTS: [usize; 4] = [1, 100, 10_000, 100_000];
 
@@ -55,14 +58,6 @@ fn connections(c: &mut Criterion) {
             });
         });
     }
-}
-
-fn quick() -> Criterion {
-    Criterion::default()
-        .sample_size(30)
-        .nresamples(2000)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_millis(700))
 }
 
 criterion_group! { name = benches; config = quick(); targets = connections }

@@ -1,10 +1,13 @@
 //! permessage-deflate: messages compressed and decompressed, with context takeover and without, by level.
 
-use std::{hint::black_box, time::Duration};
+mod support;
+
+use std::hint::black_box;
 
 use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sansock::{Config, Connection, Event, deflate::Deflate};
+use support::quick;
 
 const SIZES: [usize; 3] = [125, 1 << 10, 64 << 10];
 
@@ -84,14 +87,6 @@ fn deflate(c: &mut Criterion) {
         let settings = Deflate::default().context_takeover(false).peer_context_takeover(false);
         bench(c, "no_takeover_level_6", &settings, len);
     }
-}
-
-fn quick() -> Criterion {
-    Criterion::default()
-        .sample_size(20)
-        .nresamples(2000)
-        .warm_up_time(Duration::from_millis(150))
-        .measurement_time(Duration::from_millis(500))
 }
 
 criterion_group! { name = benches; config = quick(); targets = deflate }

@@ -1,11 +1,14 @@
 //! The opening handshake, both roles: from the request's bytes to a connection, and from the answer's. One iteration is
 //! one handshake.
 
+mod support;
+
 use std::{hint::black_box, time::Duration};
 
 use bytes::BytesMut;
 use criterion::{Criterion, criterion_group, criterion_main};
 use sansock::{Config, client, server};
+use support::quick;
 
 /// The least that a request has.
 const SHORT: &str = "GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -55,13 +58,5 @@ fn handshake(c: &mut Criterion) {
     });
 }
 
-fn quick() -> Criterion {
-    Criterion::default()
-        .sample_size(50)
-        .nresamples(2000)
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2))
-}
-
-criterion_group! { name = benches; config = quick(); targets = handshake }
+criterion_group! { name = benches; config = quick().sample_size(50).measurement_time(Duration::from_secs(2)); targets = handshake }
 criterion_main!(benches);

@@ -1,9 +1,12 @@
 //! Masking: [`mask::apply`] by length, from the first byte of a payload and from the middle of one.
 
-use std::{hint::black_box, time::Duration};
+mod support;
+
+use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sansock::mask;
+use support::quick;
 
 const SIZES: [usize; 9] = [4, 16, 125, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20];
 
@@ -21,14 +24,6 @@ fn masking(c: &mut Criterion) {
             b.iter(|| mask::apply(black_box(key), 3, black_box(&mut bytes[6..])));
         });
     }
-}
-
-fn quick() -> Criterion {
-    Criterion::default()
-        .sample_size(20)
-        .nresamples(2000)
-        .warm_up_time(Duration::from_millis(150))
-        .measurement_time(Duration::from_millis(500))
 }
 
 criterion_group! { name = benches; config = quick(); targets = masking }

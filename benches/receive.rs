@@ -1,11 +1,14 @@
 //! Bytes in: messages of all sizes through [`Connection::receive`], copied in reads of 64 KiB into one buffer that is
 //! used again, as a kernel would. `copy` is that copying alone.
 
-use std::{hint::black_box, time::Duration};
+mod support;
+
+use std::hint::black_box;
 
 use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sansock::{Chunk, Config, Connection, Delivery, Event};
+use support::quick;
 
 const SIZES: [usize; 6] = [16, 125, 1 << 10, 16 << 10, 64 << 10, 1 << 20];
 const READ: usize = 64 << 10;
@@ -97,14 +100,6 @@ fn receive(c: &mut Criterion) {
     let binary = vec![0xA5; 1 << 20];
     let stream = messages(true, 1 << 20, |peer, out| peer.send_binary(&binary, out).expect("it is open"));
     bench(c, "server", "binary_as_chunks", 1 << 20, &chunks, &stream);
-}
-
-fn quick() -> Criterion {
-    Criterion::default()
-        .sample_size(20)
-        .nresamples(2000)
-        .warm_up_time(Duration::from_millis(150))
-        .measurement_time(Duration::from_millis(500))
 }
 
 criterion_group! { name = benches; config = quick(); targets = receive }

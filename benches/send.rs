@@ -1,10 +1,13 @@
 //! Messages out: [`Connection`]'s `send_*` into one buffer that is emptied and used again.
 
-use std::{hint::black_box, time::Duration};
+mod support;
+
+use std::hint::black_box;
 
 use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sansock::{Chunk, Config, Connection, Kind, PreparedMessage};
+use support::quick;
 
 const SIZES: [usize; 6] = [16, 125, 1 << 10, 16 << 10, 64 << 10, 1 << 20];
 /// How much a driver lets gather before it writes.
@@ -59,14 +62,6 @@ fn send(c: &mut Criterion) {
     bench(c, "server", "prepared", 1 << 10, |connection, _| {
         black_box(connection.send_prepared(&message).expect("it is open"));
     });
-}
-
-fn quick() -> Criterion {
-    Criterion::default()
-        .sample_size(20)
-        .nresamples(2000)
-        .warm_up_time(Duration::from_millis(150))
-        .measurement_time(Duration::from_millis(500))
 }
 
 criterion_group! { name = benches; config = quick(); targets = send }

@@ -1,11 +1,14 @@
 //! Validating text: what a text message costs beyond a binary one, by script and by how it comes. A client receives, so
 //! that nothing is unmasked.
 
-use std::{hint::black_box, time::Duration};
+mod support;
+
+use std::hint::black_box;
 
 use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sansock::{Config, Connection, Delivery, Event};
+use support::quick;
 
 const SIZES: [usize; 4] = [16, 125, 1 << 10, 64 << 10];
 /// Reads of this length cut characters of more than one byte.
@@ -55,14 +58,6 @@ fn utf8(c: &mut Criterion) {
             bench(c, &format!("{name}_in_pieces"), text.as_bytes(), true, true);
         }
     }
-}
-
-fn quick() -> Criterion {
-    Criterion::default()
-        .sample_size(20)
-        .nresamples(2000)
-        .warm_up_time(Duration::from_millis(150))
-        .measurement_time(Duration::from_millis(500))
 }
 
 criterion_group! { name = benches; config = quick(); targets = utf8 }

@@ -303,7 +303,7 @@ impl Assembly {
         (chunk, verdict)
     }
 
-    /// Ready for the next message, which is likely to be of the same kind: what there was of this one.
+    /// Ready for the next message, which is likely to need as much: what there was of this one.
     fn reset(&mut self) -> Self {
         let stored = match &self.store {
             Store::Nothing => 0,

@@ -6,15 +6,14 @@
 mod support;
 
 use std::{
-    io::{Read, Write},
+    io::Write,
     net::{Shutdown, TcpListener, TcpStream},
     time::Duration,
 };
 
-use bytes::BytesMut;
 use sansock::{
-    CloseCode, Config, Connection, Error as Failure, Event, HandshakeError, Initiator, Message, Refused, SendError,
-    UpgradeError, adapter::Error, client, server,
+    CloseCode, Config, Error as Failure, Event, HandshakeError, Initiator, Message, Refused, SendError, UpgradeError,
+    adapter::Error, client, server,
 };
 use support::*;
 
@@ -27,7 +26,6 @@ suite! {
     a_server_closes
     messages_that_crossed_a_close_arrive
     a_peer_that_half_closes_gets_all_its_answers
-    a_slow_peer_that_half_closes_gets_all_its_answers
     an_abrupt_end_is_an_error
     what_the_peer_did_wrong_is_told_to_it
     a_reset_behind_a_failure_does_not_hide_it
@@ -175,34 +173,6 @@ fn a_peer_that_half_closes_gets_all_its_answers<A: Adapter>() {
     assert!(answers.ends_with(CLOSED));
     writer.join().unwrap();
     assert!(server.join().unwrap().unwrap().clean);
-}
-
-fn a_slow_peer_that_half_closes_gets_all_its_answers<A: Adapter>() {
-    let (address, server) = serve::<A, _>(patient(), async |accepted: Result<A::WebSocket, Error>| {
-        // More than the operating system takes at once, and then so little that it is read on.
-        let mut lens = [16 << 20, 100 << 10].into_iter();
-        let answer = |event: Event<'_>, connection: &mut Connection, out: &mut BytesMut| {
-            if let Event::Text(_) = event {
-                connection.send_binary(&vec![7; lens.next().unwrap()], out).unwrap();
-            }
-            None::<()>
-        };
-        accepted?.recv_with(answer).await
-    });
-    let mut stream = raw_client(address);
-    stream.write_all(&[masked(0x81, b"much"), masked(0x81, b"more"), CLOSE.to_vec()].concat()).unwrap();
-    stream.shutdown(Shutdown::Write).unwrap();
-    assert_eq!(read_bytes::<10>(&mut stream)[..2], *b"\x82\x7F");
-    for _ in 0..16 {
-        std::thread::sleep(millis(60));
-        let mut piece = vec![0; 1 << 20];
-        stream.read_exact(&mut piece).unwrap();
-        assert!(piece.iter().all(|byte| *byte == 7));
-    }
-    let rest = read_rest(&mut stream);
-    assert_eq!((rest.len(), &rest[..2]), (10 + (100 << 10) + CLOSED.len(), &b"\x82\x7F"[..]));
-    assert!(rest.ends_with(CLOSED));
-    assert_eq!(server.join().unwrap().unwrap(), None);
 }
 
 fn an_abrupt_end_is_an_error<A: Adapter>() {

@@ -68,6 +68,12 @@ pub(super) fn is_backed_up(machine: &impl Machine, out: &Outbox) -> bool {
     out.len() > HIGH_WATER && machine.transport() == Transport::KeepOpen
 }
 
+/// Whether to tell the machine of the end of the stream. A peer that has closed properly, and its half of the transport too,
+/// gets its answers first.
+pub(super) fn may_end(machine: &impl Machine, written: bool) -> bool {
+    written || machine.transport() == Transport::KeepOpen
+}
+
 /// Lends what came to `receive` until that finds something or wants more, as long as there is room for the answers.
 pub(super) fn lend<M: Machine, T>(
     machine: &mut M,

@@ -15,7 +15,7 @@ use crate::{
     Inbox, Outbox, Timestamp, Transport,
     adapter::{
         Error,
-        machine::{Machine, is_backed_up, lend},
+        machine::{Machine, is_backed_up, lend, may_end},
         trace::Trace,
     },
     handshake::HandshakeError,
@@ -94,8 +94,7 @@ impl<S: Socket> Wire<S> {
                 continue;
             }
             if self.is_eof {
-                // A peer that has closed properly, and its half of the transport too, still gets its answers.
-                if (written || transport == Transport::KeepOpen)
+                if may_end(machine, written)
                     && let Err(error) = machine.receive_eof()
                 {
                     verdict = Err(error.into());

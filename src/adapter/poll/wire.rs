@@ -30,7 +30,7 @@ use crate::{
     Inbox, Outbox, Transport,
     adapter::{
         Error,
-        machine::{Machine, is_backed_up, lend},
+        machine::{Machine, is_backed_up, lend, may_end},
         trace::Trace,
     },
     handshake::HandshakeError,
@@ -121,7 +121,7 @@ impl<I: Io> Wire<I> {
                 Ready(_) => true,
                 Pending => false,
             };
-            if self.is_eof && (written || transport == Transport::KeepOpen) {
+            if self.is_eof && may_end(machine, written) {
                 if let Err(error) = machine.receive_eof() {
                     *verdict = Some(error.into());
                 }

@@ -39,15 +39,15 @@ pub struct Ours {
     clock: Clock,
     inbox: Inbox,
     out: BytesMut,
-    /// From so many bytes on `send` does not copy.
-    by_reference: usize,
+    /// From so many bytes on `send` writes the payload itself.
+    long_from: usize,
 }
 
 impl Ours {
     /// An open connection (after the handshake) without extensions; limits off.
     pub fn open(server: bool) -> Self {
-        let by_reference = if server { BY_REFERENCE } else { PIECE };
-        Self { by_reference, ..Self::over(connection(server)) }
+        let long_from = if server { BY_REFERENCE } else { PIECE };
+        Self { long_from, ..Self::over(connection(server)) }
     }
 
     /// Over a connection whose handshake is done.
@@ -57,7 +57,7 @@ impl Ours {
             clock: Clock::start(),
             inbox: Inbox::new().read_len(read_size()),
             out: BytesMut::new(),
-            by_reference: usize::MAX,
+            long_from: usize::MAX,
         }
     }
 
@@ -116,8 +116,8 @@ impl Ours {
     /// Sends a message: a small one is appended to the output, a large one goes to `write`, with what waits.
     #[inline]
     pub fn send(&mut self, payload: &[u8], text: bool, mut write: impl FnMut(&[&[u8]])) {
-        let Self { connection, out, by_reference, .. } = self;
-        if payload.len() >= *by_reference {
+        let Self { connection, out, long_from, .. } = self;
+        if payload.len() >= *long_from {
             let kind = if text { Kind::Text } else { Kind::Binary };
             send_long(connection, out, kind, payload, &mut write);
         } else if text {
