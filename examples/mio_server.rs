@@ -1,50 +1,58 @@
-//! Drive it from your own event loop: one thread, one epoll, any number of connections.
+//! Drive connections from your own event loop: one thread, one epoll, any number of connections.
 //!
 //! `cargo run --release --example mio_server -- --listen 127.0.0.1:9001`
 //!
-//! What an event loop needs of a connection is in [`Peer::turn`]: take what came, tell the time, write what is to be
-//! written, do what `transport()` says. Everything else here is mio's. All connections share one buffer to read into and
-//! one to write from; only a peer that is slow to take its answers keeps one of its own. An idle connection costs its
-//! entry in the table, and nothing else.
+//! The decisions of the loop are in sansock's `Driver`. What an event loop adds is in [`Peer::turn`]: a system call for each
+//! step. Everything else here is mio's: accepting, deadlines, and shutdown. All connections share one set of buffers. Only a
+//! peer that is slow to take its answers keeps buffers of its own, so an idle connection costs its entry in the table.
 
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, BinaryHeap},
-    io::{self, ErrorKind, Read, Write},
+    io::{self, ErrorKind, IoSlice, Read, Write},
     mem,
-    net::{Shutdown, SocketAddr, TcpListener},
+    net::{Shutdown as Half, TcpListener},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
 use bytes::{Buf, BytesMut};
 use clap::Parser;
-use mio::{Events, Interest, Poll, Token, event::Event, net};
-use sansock::{Clock, Config, Connection, Refused, Timestamp, Transport, server};
+use mio::{Events, Interest, Poll, Token, Waker, event::Event, net};
+use sansock::{
+    Buffers, Clock, CloseCode, CloseFrame, Config, Connection, Driver, Refused, Step, Timestamp, adapter::tcp,
+    driver::SessionEvent, server,
+};
 use slab::Slab;
+
+#[path = "support/shutdown.rs"]
+mod shutdown;
+use shutdown::Shutdown;
 
 /// The most that one read takes. All connections share the buffer, so it stays in the cache.
 const READ_LEN: usize = 128 << 10;
-/// With more than this to write, nothing is read: a peer that does not take its answers gets no further ones.
-const HIGH_WATER: usize = 128 << 10;
-/// So many reads of one peer, then others have their turn.
-const MAX_READS: usize = 8;
+/// More connections than this wait in the backlog until others have ended.
+const MAX_PEERS: usize = 1 << 20;
+/// How long `accept` pauses after a failure such as EMFILE.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const LISTENER: Token = Token(usize::MAX);
+const WAKER: Token = Token(usize::MAX - 1);
 
 #[derive(Parser)]
 #[command(about = "A WebSocket echo server on a single thread, over mio")]
 struct Arguments {
     /// The address and port to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
-    listen: SocketAddr,
+    listen: String,
 }
 
 fn main() -> ExitCode {
     let Arguments { listen } = Arguments::parse();
     let config = Config::default().max_message_len(64 << 20);
-    let served = TcpListener::bind(listen).and_then(|listener| {
+    let served = TcpListener::bind(&listen).and_then(|listener| {
         println!("the WebSocket:     ws://{}/", listener.local_addr()?);
-        run(listener, config, answer)
+        run(listener, config, answer, &Shutdown::on_signal())
     });
     match served {
         Ok(()) => ExitCode::SUCCESS,
@@ -58,55 +66,55 @@ fn main() -> ExitCode {
 /// How a request is answered: with a connection, or without one.
 type Answer = fn(&server::Request, &mut BytesMut) -> Result<Option<Connection>, Refused>;
 
-/// Serves until the operating system fails.
-pub(crate) fn run(listener: TcpListener, config: Config, answer: Answer) -> io::Result<()> {
-    Server::new(listener, config, answer)?.run()
+/// A connection from the first byte of its handshake on.
+type Session = sansock::driver::Session<server::Handshake>;
+
+/// Serves until a shutdown is requested and all connections have ended.
+pub(crate) fn run(listener: TcpListener, config: Config, answer: Answer, shutdown: &Shutdown) -> io::Result<()> {
+    let poll = Poll::new()?;
+    let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+    shutdown.on_request(move || _ = waker.wake());
+    listener.set_nonblocking(true)?;
+    let mut listener = net::TcpListener::from_std(listener);
+    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    let server = Server {
+        poll,
+        listener: Some(listener),
+        accept_at: None,
+        peers: Slab::new(),
+        deadlines: BinaryHeap::new(),
+        unfinished: BTreeSet::new(),
+        clock: Clock::start(),
+        config,
+        answer,
+        buffers: Buffers::new(),
+    };
+    server.run(shutdown)
 }
 
 struct Server {
     poll: Poll,
-    listener: net::TcpListener,
-    peers: Slab<Peer>,
+    /// Nothing is accepted after a shutdown.
+    listener: Option<net::TcpListener>,
+    /// Accepting failed: when to try again.
+    accept_at: Option<Timestamp>,
+    peers: Slab<Box<Peer>>,
     /// When to look at which peer again, at the latest.
     deadlines: BinaryHeap<Reverse<(Timestamp, usize)>>,
-    /// Peers that may have more to read, of which mio will not tell again.
+    /// Peers that have more to read, which mio does not report again.
     unfinished: BTreeSet<usize>,
     clock: Clock,
     config: Config,
     answer: Answer,
-    buffer: Vec<u8>,
-    /// An empty buffer to write from, lent to whoever has none.
-    spare: BytesMut,
+    buffers: Buffers,
 }
 
 impl Server {
-    fn new(listener: TcpListener, config: Config, answer: Answer) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        listener.set_nonblocking(true)?;
-        let mut listener = net::TcpListener::from_std(listener);
-        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-        Ok(Self {
-            poll,
-            listener,
-            peers: Slab::new(),
-            deadlines: BinaryHeap::new(),
-            unfinished: BTreeSet::new(),
-            clock: Clock::start(),
-            config,
-            answer,
-            buffer: vec![0; READ_LEN],
-            spare: BytesMut::new(),
-        })
-    }
-
-    fn run(mut self) -> io::Result<()> {
+    fn run(mut self, shutdown: &Shutdown) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
-        loop {
-            let next = self.deadlines.peek().map(|Reverse((at, _))| *at - self.clock.now());
-            // A millisecond more than none, so that a deadline has passed when we wake up for it.
-            let wait = next.map(|wait| wait + Duration::from_millis(1));
-            let wait = if self.unfinished.is_empty() { wait } else { Some(Duration::ZERO) };
-            match self.poll.poll(&mut events, wait) {
+        let mut give_up_at = Timestamp::MAX;
+        while self.listener.is_some() || !self.peers.is_empty() && self.clock.now() < give_up_at {
+            match self.poll.poll(&mut events, self.wait(give_up_at)) {
                 Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
@@ -114,13 +122,20 @@ impl Server {
                 self.turn(key, None);
             }
             for event in &events {
-                if event.token() == LISTENER {
-                    self.accept();
-                } else {
-                    self.turn(event.token().0, Some(event));
+                match event.token() {
+                    LISTENER => self.accept(),
+                    WAKER => {}
+                    Token(key) => self.turn(key, Some(event)),
                 }
             }
+            if shutdown.is_requested() && self.listener.take().is_some() {
+                give_up_at = self.clock.now() + shutdown::DEADLINE;
+                self.close_all();
+            }
             let now = self.clock.now();
+            if self.accept_at.is_some_and(|at| at <= now) {
+                self.accept();
+            }
             while let Some(&Reverse((at, key))) = self.deadlines.peek().filter(|Reverse((at, _))| *at <= now) {
                 self.deadlines.pop();
                 if let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.looked_at == Some(at)) {
@@ -129,185 +144,155 @@ impl Server {
                 }
             }
         }
+        Ok(())
     }
 
-    fn accept(&mut self) {
-        // mio tells of new connections once: take them all.
-        while let Ok((mut stream, _)) = self.listener.accept() {
-            let _ = stream.set_nodelay(true);
-            let entry = self.peers.vacant_entry();
-            let key = entry.key();
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            if self.poll.registry().register(&mut stream, Token(key), interest).is_ok() {
-                entry.insert(Peer::new(stream, &self.config));
-                self.turn(key, None);
-            }
+    /// How long mio may sleep.
+    fn wait(&self, give_up_at: Timestamp) -> Option<Duration> {
+        if !self.unfinished.is_empty() {
+            return Some(Duration::ZERO);
         }
+        let deadline = self.deadlines.peek().map(|Reverse((at, _))| *at);
+        let next = [deadline, self.accept_at].into_iter().flatten().chain([give_up_at]).min()?;
+        // A millisecond more than none, so that the deadline has passed when we wake up for it.
+        (next < Timestamp::MAX).then(|| (next - self.clock.now()) + Duration::from_millis(1))
+    }
+
+    /// mio reports new connections once: takes them all.
+    fn accept(&mut self) {
+        self.accept_at = None;
+        let Some(listener) = &self.listener else { return };
+        let (mut stream, _) = match listener.accept() {
+            _ if self.peers.len() >= MAX_PEERS => return self.accept_at = Some(self.clock.now() + ACCEPT_PAUSE),
+            Ok(accepted) => accepted,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => return self.accept(),
+            // No more descriptors, for instance: mio does not tell when there are some again.
+            Err(error) => {
+                eprintln!("cannot accept a connection: {error}");
+                return self.accept_at = Some(self.clock.now() + ACCEPT_PAUSE);
+            }
+        };
+        let _ = tcp::tune(&stream);
+        let entry = self.peers.vacant_entry();
+        let key = entry.key();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if self.poll.registry().register(&mut stream, Token(key), interest).is_ok() {
+            let session = Session::new(server::Handshake::new(&self.config));
+            let driver = Driver::new(session).read_len(READ_LEN);
+            entry.insert(Box::new(Peer { stream, driver, looked_at: None }));
+            self.turn(key, None);
+        }
+        self.accept()
     }
 
     /// Something happened to a peer, or its deadline passed.
     fn turn(&mut self, key: usize, event: Option<&Event>) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        peer.may_read |= event.is_some_and(|event| event.is_readable() || event.is_read_closed());
-        if peer.out.is_empty() {
-            mem::swap(&mut peer.out, &mut self.spare);
+        if let Some(event) = event {
+            if event.is_readable() || event.is_read_closed() {
+                peer.driver.readable(event.is_read_closed());
+            }
+            if event.is_writable() {
+                peer.driver.writable();
+            }
         }
-        let verdict = peer.turn(&mut self.buffer, self.clock, self.answer);
-        if verdict.is_err() || peer.out.is_empty() {
-            mem::swap(&mut peer.out, &mut self.spare);
-            self.spare.clear();
+        peer.driver.attach(&mut self.buffers);
+        let step = peer.turn(&self.clock, self.answer);
+        peer.driver.detach(&mut self.buffers);
+        match step {
+            // Deadlines move away with every byte that comes. One that is looked at too early is put in anew, so the heap
+            // has one entry a connection and not one a message.
+            Step::Wait(Some(at)) if peer.looked_at.is_none_or(|looked_at| at < looked_at) => {
+                peer.looked_at = Some(at);
+                self.deadlines.push(Reverse((at, key)));
+            }
+            Step::Wait(_) => {}
+            Step::Yield => _ = self.unfinished.insert(key),
+            _ => _ = self.peers.remove(key),
         }
-        if verdict.is_err() {
-            self.peers.remove(key);
-            return;
-        }
-        if peer.may_read && peer.out.len() <= HIGH_WATER {
-            self.unfinished.insert(key);
-        }
-        // Deadlines move away with every byte that comes. One that is looked at too early is put in anew, so the heap has
-        // one entry a connection and not one a message.
-        let deadline = peer.machine.poll_timeout();
-        if let Some(at) = deadline.filter(|at| peer.looked_at.is_none_or(|looked_at| *at < looked_at)) {
-            peer.looked_at = Some(at);
-            self.deadlines.push(Reverse((at, key)));
+    }
+
+    fn close_all(&mut self) {
+        for key in self.peers.iter().map(|(key, _)| key).collect::<Vec<_>>() {
+            let (session, out) = self.peers[key].driver.parts();
+            let close = CloseFrame::new(CloseCode::GOING_AWAY, shutdown::REASON);
+            // Refused where a Close was sent before. A handshake has nothing to close.
+            match session.connection_mut().map(|connection| connection.close(Some(close), out.tail())) {
+                Some(_) => self.turn(key, None),
+                None => _ = self.peers.remove(key),
+            }
         }
     }
 }
 
-/// A connection, from the first byte of its handshake on.
+/// A socket and what drives it.
 struct Peer {
     stream: net::TcpStream,
-    machine: Machine,
-    /// What the socket has not taken yet.
-    out: BytesMut,
+    driver: Driver<Session>,
     /// Its entry among the deadlines.
     looked_at: Option<Timestamp>,
-    /// The socket may have more to read: mio says so once.
-    may_read: bool,
 }
-
-enum Machine {
-    Handshake(Box<server::Handshake>),
-    Connection(Box<Connection>),
-}
-
-/// The connection is over, one way or another: forget it.
-struct Over;
 
 impl Peer {
-    fn new(stream: net::TcpStream, config: &Config) -> Self {
-        let machine = Machine::Handshake(Box::new(server::Handshake::new(config)));
-        Self { stream, machine, out: BytesMut::new(), looked_at: None, may_read: false }
-    }
-
-    /// Goes on as far as the socket allows, or until others have their turn.
-    fn turn(&mut self, buffer: &mut [u8], clock: Clock, answer: Answer) -> Result<(), Over> {
-        for _ in 0..MAX_READS {
-            let backed_up = self.out.len() > HIGH_WATER && self.machine.transport() == Transport::KeepOpen;
-            if self.may_read && !backed_up {
-                self.read(buffer, answer)?;
+    /// Goes as far as the socket allows: `Wait`, `Yield` or `Done`.
+    fn turn(&mut self, clock: &Clock, answer: Answer) -> Step {
+        let Self { stream, driver, .. } = self;
+        loop {
+            match driver.step(|| clock.now()) {
+                Step::Deliver => _ = driver.deliver(|event, session, out| handle(event, session, out, answer)),
+                Step::Read => match stream.read(driver.room()) {
+                    Ok(count) => driver.received(count),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => driver.read_blocked(),
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(_) => _ = driver.read_failed(),
+                },
+                Step::Write => {
+                    let (output, mut slices) = (&*driver.output(), [IoSlice::new(&[]); 8]);
+                    let filled = output.chunks_vectored(&mut slices);
+                    match stream.write_vectored(&slices[..filled]) {
+                        Ok(count) => driver.written(count),
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => driver.write_blocked(),
+                        Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                        Err(_) => driver.write_failed(),
+                    }
+                }
+                // A socket holds nothing back.
+                Step::Flush => driver.flushed(),
+                Step::Shutdown => match stream.shutdown(Half::Write) {
+                    Ok(()) => driver.shut_down(),
+                    Err(_) => driver.write_failed(),
+                },
+                step => return step,
             }
-            // What went wrong is in `out` already, and in `transport()`.
-            let _ = self.machine.handle_timeout(clock.now(), &mut self.out);
-            self.write()?;
-            if !self.may_read || self.out.len() > HIGH_WATER {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn read(&mut self, buffer: &mut [u8], answer: Answer) -> Result<(), Over> {
-        match self.stream.read(buffer) {
-            Ok(0) => {
-                self.may_read = false;
-                self.machine.receive_eof();
-            }
-            // A read that leaves room took all there was; mio tells when there is more.
-            Ok(count) => {
-                self.may_read = count == buffer.len();
-                self.machine.receive(&mut buffer[..count], &mut self.out, answer);
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => self.may_read = false,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => return Err(Over),
-        }
-        Ok(())
-    }
-
-    fn write(&mut self) -> Result<(), Over> {
-        while !self.out.is_empty() {
-            match self.stream.write(&self.out) {
-                Ok(count) => self.out.advance(count),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Err(Over),
-            }
-        }
-        let transport = self.machine.transport();
-        if transport == Transport::Abort {
-            return Err(Over);
-        }
-        if !self.out.is_empty() {
-            return Ok(());
-        }
-        match transport {
-            Transport::Close => Err(Over),
-            Transport::ShutdownWrite => self.stream.shutdown(Shutdown::Write).or(Err(Over)),
-            _ => Ok(()),
         }
     }
 }
 
-impl Machine {
-    /// The loop that every adapter is a version of; before it the handshake, behind which the first frames may lie.
-    fn receive(&mut self, mut input: &mut [u8], out: &mut BytesMut, answer: Answer) {
-        if let Self::Handshake(handshake) = self
-            && let Ok(Some(request)) = handshake.receive(&mut input, out)
-        {
-            match answer(&request, out) {
-                Ok(Some(connection)) => *self = Self::Connection(Box::new(connection)),
-                _ => handshake.refuse(),
+/// What the server does: answers a request, then echoes.
+fn handle(
+    event: SessionEvent<'_, server::Request>,
+    session: &mut Session,
+    out: &mut BytesMut,
+    answer: Answer,
+) -> Option<()> {
+    match event {
+        SessionEvent::Handshake(request) => {
+            if let Ok(Some(connection)) = answer(&request, out) {
+                *session = connection.into();
             }
         }
-        if let Self::Connection(connection) = self {
-            while let Ok(Some(event)) = connection.receive(&mut input, out) {
-                let _ = match event {
-                    sansock::Event::Text(text) => connection.send_text(&text, out),
-                    sansock::Event::Binary(data) => connection.send_binary(&data, out),
-                    _ => Ok(()),
-                };
-            }
+        SessionEvent::Event(event) => {
+            let connection = session.connection_mut()?;
+            // Refused after a Close only.
+            let _ = match event {
+                sansock::Event::Text(text) => connection.send_text(&text, out),
+                sansock::Event::Binary(data) => connection.send_binary(&data, out),
+                _ => Ok(()),
+            };
         }
     }
-
-    fn receive_eof(&mut self) {
-        let _ = match self {
-            Self::Handshake(handshake) => handshake.receive_eof().is_ok(),
-            Self::Connection(connection) => connection.receive_eof().is_ok(),
-        };
-    }
-
-    fn handle_timeout(&mut self, now: Timestamp, out: &mut BytesMut) -> bool {
-        match self {
-            Self::Handshake(handshake) => handshake.handle_timeout(now, out).is_ok(),
-            Self::Connection(connection) => connection.handle_timeout(now, out).is_ok(),
-        }
-    }
-
-    fn poll_timeout(&self) -> Option<Timestamp> {
-        match self {
-            Self::Handshake(handshake) => handshake.poll_timeout(),
-            Self::Connection(connection) => connection.poll_timeout(),
-        }
-    }
-
-    fn transport(&self) -> Transport {
-        match self {
-            Self::Handshake(handshake) => handshake.transport(),
-            Self::Connection(connection) => connection.transport(),
-        }
-    }
+    None
 }
 
 fn answer(request: &server::Request, out: &mut BytesMut) -> Result<Option<Connection>, Refused> {

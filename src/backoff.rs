@@ -107,7 +107,12 @@ impl Error {
     #[must_use]
     pub const fn is_transient(self) -> bool {
         match self {
-            Self::ConnectionLost | Self::KeepaliveTimeout | Self::IdleTimeout | Self::CloseTimeout => true,
+            Self::ConnectionLost
+            | Self::KeepaliveTimeout
+            | Self::IdleTimeout
+            | Self::CloseTimeout
+            | Self::StallTimeout
+            | Self::Unwritten => true,
             Self::Protocol(_)
             | Self::InvalidUtf8
             | Self::InvalidDeflate

@@ -105,6 +105,11 @@ pub struct Config {
     pub idle_timeout: Option<Duration>,
     /// How long the closing handshake, and then the peer's end of the connection, may take. 10 s.
     pub close_timeout: Option<Duration>,
+    /// How long a [`Driver`](crate::Driver) waits while output is pending and the transport accepts none of it; each accepted
+    /// byte restarts the wait. 60 s: longer than any pause of a network that recovers. Without a driver it has no effect.
+    ///
+    /// While a Close of ours, or a keepalive Ping, is still unwritten, this is the only deadline.
+    pub stall_timeout: Option<Duration>,
     /// permessage-deflate (RFC 7692). Off: compression tells an attacker who can place text beside a secret about the
     /// secret, and costs the receiver up to a thousand times the work of plain bytes.
     #[cfg(feature = "deflate")]
@@ -136,6 +141,7 @@ impl Default for Config {
             keepalive: Some(Keepalive::default()),
             idle_timeout: None,
             close_timeout: Some(Duration::from_secs(10)),
+            stall_timeout: Some(Duration::from_secs(60)),
             #[cfg(feature = "deflate")]
             deflate: None,
             handshake_timeout: Some(Duration::from_secs(10)),
@@ -204,6 +210,13 @@ impl Config {
     #[must_use]
     pub fn close_timeout(mut self, after: impl Into<Option<Duration>>) -> Self {
         self.close_timeout = after.into();
+        self
+    }
+
+    /// Sets [`Config::stall_timeout`].
+    #[must_use]
+    pub fn stall_timeout(mut self, after: impl Into<Option<Duration>>) -> Self {
+        self.stall_timeout = after.into();
         self
     }
 

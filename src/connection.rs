@@ -21,7 +21,7 @@ use crate::{
     error::Error,
     frame::{MAX_CONTROL_LEN, Opcode},
     message::{Assembly, Delivery, Event, Kind},
-    timer::{Due, Timers, Timestamp},
+    timer::{Due, Timers, Timestamp, news},
 };
 
 /// Where a connection stands in its life (RFC 6455 §4.1, §7).
@@ -209,6 +209,15 @@ impl Connection {
         };
         self.settle();
         verdict
+    }
+
+    /// The transport accepted the last byte of a keepalive Ping, or a part of other output behind which more waits.
+    pub(crate) fn progress(&mut self, is_ping: bool) {
+        self.timers.note(if is_ping { news::PINGED } else { news::HEARD | news::ACTIVE });
+    }
+
+    pub(crate) fn stall_timeout(&self) -> Option<Duration> {
+        self.timers.stall_timeout()
     }
 
     /// Where the connection stands.

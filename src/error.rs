@@ -27,6 +27,10 @@ pub enum Error {
     IdleTimeout,
     /// The peer's Close did not come in time after ours. Nothing more is sent.
     CloseTimeout,
+    /// Output waited, and the transport accepted none of it for the stall timeout. Nothing more is sent.
+    StallTimeout,
+    /// The connection ended before all output was written; [`CloseInfo::unwritten`](crate::CloseInfo::unwritten) counts it.
+    Unwritten,
     /// The application called [`fail`](crate::Connection::fail) with this code.
     Failed(CloseCode),
 }
@@ -70,7 +74,7 @@ impl Error {
             Self::KeepaliveTimeout => Some(CloseCode::INTERNAL_ERROR),
             Self::IdleTimeout => Some(CloseCode::GOING_AWAY),
             Self::Failed(code) => Some(code),
-            Self::ConnectionLost | Self::CloseTimeout => None,
+            Self::ConnectionLost | Self::CloseTimeout | Self::StallTimeout | Self::Unwritten => None,
         }
     }
 
@@ -86,6 +90,8 @@ impl Error {
             Self::KeepaliveTimeout => "keepalive timeout",
             Self::IdleTimeout => "idle timeout",
             Self::CloseTimeout => "close timeout",
+            Self::StallTimeout => "stall timeout",
+            Self::Unwritten => "the connection ended before all output was written",
             Self::Failed(_) => "failed by the application",
         }
     }

@@ -75,8 +75,13 @@ impl Inbox {
     ///
     /// With fewer bytes there are more reads, with more they no longer stay in the cache while they are received.
     #[must_use]
-    pub fn read_len(self, read_len: usize) -> Self {
-        Self { read_len: u32::try_from(read_len.max(1)).unwrap_or(u32::MAX), ..self }
+    pub fn read_len(mut self, read_len: usize) -> Self {
+        self.set_read_len(u32::try_from(read_len).unwrap_or(u32::MAX));
+        self
+    }
+
+    pub(crate) fn set_read_len(&mut self, read_len: u32) {
+        self.read_len = read_len.max(1);
     }
 
     /// Where the next bytes go that are read, behind those that are kept; never empty.
@@ -180,6 +185,16 @@ impl Inbox {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.unread.is_empty()
+    }
+
+    /// How long its buffer is.
+    pub(crate) fn capacity(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Its buffer, for another inbox that borrows it.
+    pub(crate) fn buffer(&mut self) -> &mut Box<[u8]> {
+        &mut self.buffer
     }
 
     /// Takes `buffer` to read into, whatever is in it, unless there is a long one of its own.

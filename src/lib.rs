@@ -116,6 +116,7 @@ mod deflate {
     #[path = "absent.rs"]
     pub(crate) mod codec;
 }
+pub mod driver;
 pub mod encode;
 pub mod error;
 pub mod frame;
@@ -137,6 +138,7 @@ pub use {
     close::{CloseCode, CloseFrame, CloseInfo, CloseStatus, Initiator},
     config::{Config, Keepalive, Limit},
     connection::{Connection, State, Transport},
+    driver::{Buffers, Driver, Step},
     encode::{Masker, PreparedMessage},
     error::{Error, SendError, Violation},
     inbox::Inbox,

@@ -109,7 +109,7 @@ impl Outbox {
     }
 
     /// Its parts in order; none is empty.
-    #[cfg(feature = "std")]
+    #[cfg(any(feature = "std", feature = "tracing"))]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.frozen.iter().map(|part| &part[..]).chain([&self.tail[..]]).filter(|part| !part.is_empty())
     }

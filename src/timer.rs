@@ -1,7 +1,7 @@
 //! Time, as an argument: [`Timestamp`], and the deadlines of a connection (keepalive, idle, close).
 
 use core::{
-    num::NonZeroU64,
+    num::NonZeroU32,
     ops::{Add, Sub},
     time::Duration,
 };
@@ -17,6 +17,9 @@ pub struct Timestamp(u64);
 impl Timestamp {
     /// The instant that the caller chose. As a deadline it means "at once".
     pub const ZERO: Self = Self(0);
+
+    /// The last moment there is. As a deadline it means "never".
+    pub const MAX: Self = Self(u64::MAX);
 
     /// The moment `since_start` after the chosen instant; saturates after 584 years.
     #[must_use]
@@ -100,7 +103,12 @@ pub(crate) mod news {
     pub(crate) const PONG: u8 = 4;
     /// The connection opened, or the closing handshake began.
     pub(crate) const BEGAN: u8 = 8;
+    /// The transport took the last byte of the latest keepalive Ping.
+    pub(crate) const PINGED: u8 = 16;
 }
+
+/// What bears on whether the peer is alive.
+const ALIVE: u8 = news::HEARD | news::PONG | news::BEGAN | news::PINGED;
 
 /// What a deadline demands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +144,7 @@ pub(crate) struct Timers {
     timeout: u32,
     idle: u32,
     close: u32,
+    stall: u32,
     /// When the last byte came.
     heard_at: Timestamp,
     /// When the last data frame came or went.
@@ -143,7 +152,7 @@ pub(crate) struct Timers {
     /// When the latest Ping was written, or the closing handshake began.
     began_at: Timestamp,
     /// In nanoseconds.
-    latency: Option<NonZeroU64>,
+    latency: Option<NonZeroU32>,
 }
 
 impl Timers {
@@ -159,6 +168,7 @@ impl Timers {
             timeout: config.keepalive.map_or(0, |keepalive| millis(keepalive.timeout)),
             idle: config.idle_timeout.map_or(0, millis),
             close: config.close_timeout.map_or(0, millis),
+            stall: config.stall_timeout.map_or(0, millis),
             heard_at: Timestamp::ZERO,
             active_at: Timestamp::ZERO,
             began_at: Timestamp::ZERO,
@@ -196,8 +206,8 @@ impl Timers {
     /// When [`Timers::handle`] has to be called next.
     pub(crate) fn poll(&self) -> Option<Timestamp> {
         let dated = match self.phase {
-            Phase::Open if self.interval > 0 && self.idle > 0 => news::HEARD | news::ACTIVE | news::PONG | news::BEGAN,
-            Phase::Open if self.interval > 0 => news::HEARD | news::PONG | news::BEGAN,
+            Phase::Open if self.interval > 0 && self.idle > 0 => ALIVE | news::ACTIVE,
+            Phase::Open if self.interval > 0 => ALIVE,
             Phase::Open if self.idle > 0 => news::ACTIVE | news::BEGAN,
             Phase::Closing if self.close > 0 => news::BEGAN,
             _ => 0,
@@ -228,13 +238,22 @@ impl Timers {
 
     /// How long the latest answered keepalive Ping took.
     pub(crate) fn latency(&self) -> Option<Duration> {
-        self.latency.map(|nanos| Duration::from_nanos(nanos.get()))
+        self.latency.map(|micros| Duration::from_micros(micros.get().into()))
+    }
+
+    /// How long a driver waits for a transport that takes nothing; `None` for ever.
+    pub(crate) fn stall_timeout(&self) -> Option<Duration> {
+        (self.stall > 0).then(|| Duration::from_millis(self.stall.into()))
     }
 
     fn date(&mut self, now: Timestamp) {
         let news = core::mem::take(&mut self.news);
+        if news & news::PINGED != 0 && self.pinged {
+            self.began_at = now;
+        }
         if news & news::PONG != 0 {
-            self.latency = NonZeroU64::new(now.0.saturating_sub(self.began_at.0).max(1));
+            let micros = (now - self.began_at).as_micros();
+            self.latency = NonZeroU32::new(u32::try_from(micros).unwrap_or(u32::MAX).max(1));
         }
         if news & (news::HEARD | news::BEGAN) != 0 {
             self.heard_at = now;

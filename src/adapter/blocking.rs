@@ -13,13 +13,13 @@
 
 #[cfg(feature = "getrandom")]
 mod connect;
+mod closer;
 mod socket;
 mod wire;
 
 use std::{
     convert::Infallible,
-    fmt,
-    ops::ControlFlow::{Break, Continue},
+    fmt, io,
     vec::Vec,
 };
 
@@ -27,15 +27,18 @@ use bytes::BytesMut;
 
 #[cfg(feature = "getrandom")]
 pub use self::connect::{client, connect, connect_with};
-pub use self::socket::{NoDeadlines, Socket};
-use self::wire::Wire;
+pub use self::{
+    closer::Closer,
+    socket::{Interest, NoDeadlines, Ready, Socket},
+};
+use self::{closer::Wake, wire::Wire};
 pub use super::Error;
 use crate::{
-    CloseCode, CloseFrame, CloseInfo, Config, Connection, Event, Message, PreparedMessage, SendError,
-    adapter::machine::join,
+    CloseCode, CloseFrame, CloseInfo, Config, Connection, Driver, Event, Message, Outbox, PreparedMessage, SendError,
+    adapter::join::join,
     handshake::{
         Refused,
-        proxy::{Proxy, ProxyError, Tunnel},
+        proxy::{Proxy, ProxyError},
         server,
     },
 };
@@ -80,19 +83,20 @@ pub fn accept_with<S: Socket>(
     config: &Config,
     answer: impl FnOnce(&server::Request, &mut BytesMut) -> Result<Option<Connection>, Refused>,
 ) -> Result<Option<WebSocket<S>>, Error> {
-    let mut wire = Wire::new(socket, Vec::new());
-    let mut handshake = server::Handshake::new(config);
-    let request = wire.handshake(&mut handshake, server::Handshake::receive);
-    match request.and_then(|request| Ok(answer(&request, wire.out.tail())?)) {
-        Ok(Some(mut connection)) => {
-            wire.flush(&mut connection)?;
-            Ok(Some(WebSocket { wire, connection }))
+    let mut socket = socket;
+    socket.prepare();
+    let mut wire = Wire::new(socket, Driver::new(server::Handshake::new(config)));
+    let request = wire.handshake(|request| request)?;
+    match answer(&request, wire.driver.parts().1.tail()) {
+        Ok(Some(connection)) => {
+            let mut wire = wire.replace(connection);
+            wire.flush(|_, _, _| {})?;
+            Ok(Some(WebSocket { wire }))
         }
         refused => {
             // Until the client has seen the answer; what it sends meanwhile is discarded.
-            handshake.refuse();
-            let _ = wire.handshake(&mut handshake, server::Handshake::receive);
-            refused.map(|_| None)
+            let _ = wire.handshake(|_| ());
+            Ok(refused.map(|_| None)?)
         }
     }
 }
@@ -105,12 +109,10 @@ pub fn accept_with<S: Socket>(
 /// No tunnel leads to such a host. The socket failed, or the proxy refused, or did not answer in
 /// [`handshake_timeout`](Config::handshake_timeout).
 pub fn tunnel<S: Socket>(socket: S, proxy: &Proxy, host: &str, port: u16, config: &Config) -> Result<S, Error> {
-    let mut wire = Wire::new(socket, Vec::new());
-    let mut tunnel = proxy.connect(host, port, config, wire.out.tail())?;
-    let receive = |tunnel: &mut Tunnel, input: &mut &mut [u8], out: &mut BytesMut| {
-        tunnel.receive(input, out).map(|is_open| is_open.then_some(()))
-    };
-    wire.handshake(&mut tunnel, receive)?;
+    let mut out = Outbox::new();
+    let tunnel = proxy.connect(host, port, config, out.tail())?;
+    let mut wire = Wire::new(socket, Driver::from_parts(tunnel, Vec::new(), out));
+    wire.handshake(|()| ())?;
     Ok(wire.into_socket().ok_or(ProxyError::Surplus)?)
 }
 
@@ -119,15 +121,15 @@ pub fn tunnel<S: Socket>(socket: S, proxy: &Proxy, host: &str, port: u16, config
 /// Pings are answered and deadlines are kept while [`read`](Self::read) waits, so a program reads even if it expects
 /// nothing. To end the connection properly, [`close`](Self::close) it, or read until `None`; to just cut it, drop it.
 pub struct WebSocket<S> {
-    wire: Wire<S>,
-    connection: Connection,
+    wire: Wire<S, Connection>,
 }
 
 impl<S: Socket> WebSocket<S> {
     /// Goes on with a connection whose opening handshake was done elsewhere, and of which `received` bytes were read
     /// behind it.
-    pub fn new(socket: S, connection: Connection, received: Vec<u8>) -> Self {
-        Self { wire: Wire::new(socket, received), connection }
+    pub fn new(mut socket: S, connection: Connection, received: Vec<u8>) -> Self {
+        socket.prepare();
+        Self { wire: Wire::new(socket, Driver::from_parts(connection, received, Outbox::new())) }
     }
 
     /// Waits for the next message. `None` when the connection was closed properly, by either side: both Closes were
@@ -169,17 +171,10 @@ impl<S: Socket> WebSocket<S> {
     /// ```
     pub fn read_with<T>(
         &mut self,
-        mut handler: impl FnMut(Event<'_>, &mut Connection, &mut BytesMut) -> Option<T>,
+        handler: impl FnMut(Event<'_>, &mut Connection, &mut BytesMut) -> Option<T>,
     ) -> Result<Option<T>, Error> {
-        let result = self.wire.read_until(&mut self.connection, |connection, input, out| {
-            match connection.receive(input, out) {
-                Ok(Some(event)) => handler(event, connection, out).map_or(Continue(()), |found| Break(Some(found))),
-                // An error is in `close_info`, and returned when the peer was told.
-                _ => Break(None),
-            }
-        });
-        self.wire.trace.ended(&self.connection);
-        let found = result?;
+        let found = self.wire.receive(handler, Wake::answer)?;
+        // The driver says once why the connection failed; `close_info` knows it ever after.
         match self.close_info().and_then(|info| info.cause) {
             Some(cause) if found.is_none() => Err(cause.into()),
             _ => Ok(found),
@@ -196,7 +191,8 @@ impl<S: Socket> WebSocket<S> {
     /// [`Error::Send`]: nothing was sent; after the end of the connection [`read`](Self::read) tells more. Otherwise
     /// the socket failed, or took nothing until a deadline passed: drop the connection.
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.connection.send_message(message.into(), &mut self.wire.out)?;
+        let (connection, out) = self.wire.driver.parts();
+        connection.send_message(message.into(), out)?;
         self.flush()
     }
 
@@ -212,8 +208,8 @@ impl<S: Socket> WebSocket<S> {
 
     /// Sends a message that was encoded once for many connections, without a copy; for servers.
     pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        let frame = self.connection.send_prepared(message)?;
-        self.wire.out.push(frame);
+        let (connection, out) = self.wire.driver.parts();
+        out.push(connection.send_prepared(message)?);
         self.flush()
     }
 
@@ -230,7 +226,8 @@ impl<S: Socket> WebSocket<S> {
         &mut self,
         commands: impl FnOnce(&mut Connection, &mut BytesMut) -> Result<T, SendError>,
     ) -> Result<T, Error> {
-        let result = commands(&mut self.connection, self.wire.out.tail());
+        let (connection, out) = self.wire.driver.parts();
+        let result = commands(connection, out.tail());
         self.flush()?;
         Ok(result?)
     }
@@ -245,7 +242,8 @@ impl<S: Socket> WebSocket<S> {
     ///
     /// [`SendError::TooLong`] for a reason over 123 bytes; otherwise as [`read`](Self::read).
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        match self.connection.close(Some(CloseFrame::new(code, reason)), self.wire.out.tail()) {
+        let (connection, out) = self.wire.driver.parts();
+        match connection.close(Some(CloseFrame::new(code, reason)), out.tail()) {
             Ok(()) | Err(SendError::Closed) => {}
             Err(error) => return Err(error.into()),
         }
@@ -261,18 +259,32 @@ impl<S: Socket> WebSocket<S> {
     #[cfg(feature = "tracing")]
     #[must_use]
     pub fn trace(mut self, id: u64) -> Self {
-        self.wire.trace = super::trace::Trace::new(id, &self.connection);
+        self.wire.driver.trace(id);
         self
+    }
+
+    /// A handle that closes this WebSocket from another thread, even while a call waits.
+    ///
+    /// # Errors
+    ///
+    /// The operating system has no more descriptors: the handle needs two.
+    pub fn closer(&mut self) -> io::Result<Closer> {
+        if let Some(wake) = &self.wire.wake {
+            return Ok(wake.closer());
+        }
+        let (closer, wake) = Closer::new()?;
+        self.wire.wake = Some(wake);
+        Ok(closer)
     }
 
     /// How the connection ended, or is ending; `None` while it is open.
     pub fn close_info(&self) -> Option<&CloseInfo> {
-        self.connection.close_info()
+        self.connection().close_info()
     }
 
     /// The machine, to look at.
     pub fn connection(&self) -> &Connection {
-        &self.connection
+        self.wire.driver.machine()
     }
 
     /// The socket, to look at. Its timeouts belong to the adapter.
@@ -281,16 +293,12 @@ impl<S: Socket> WebSocket<S> {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        let result = self.wire.flush(&mut self.connection);
-        if result.is_err() {
-            self.wire.trace.ended(&self.connection);
-        }
-        result
+        self.wire.flush(Wake::answer)
     }
 }
 
-impl<S> fmt::Debug for WebSocket<S> {
+impl<S: Socket> fmt::Debug for WebSocket<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebSocket").field("connection", &self.connection).finish_non_exhaustive()
+        f.debug_struct("WebSocket").field("connection", self.wire.driver.machine()).finish_non_exhaustive()
     }
 }

@@ -26,9 +26,11 @@ use core::convert::Infallible;
 
 use bytes::BytesMut;
 
-#[cfg(any(feature = "tokio", feature = "futures-io"))]
+#[cfg(any(feature = "tokio", feature = "futures-io", feature = "compio"))]
 use super::poll;
-use super::{Error, blocking, machine::join};
+#[cfg(feature = "blocking")]
+use super::blocking;
+use super::{Error, join::join};
 use crate::{CloseCode, CloseFrame, CloseInfo, Connection, Event, Message, SendError};
 
 /// What is called when something happens. Each does nothing unless it is written.
@@ -95,6 +97,7 @@ impl Peer<'_> {
     }
 }
 
+#[cfg(feature = "blocking")]
 impl<S: blocking::Socket> blocking::WebSocket<S> {
     /// Calls back until the connection is over.
     ///
@@ -114,7 +117,7 @@ impl<S: blocking::Socket> blocking::WebSocket<S> {
     }
 }
 
-#[cfg(any(feature = "tokio", feature = "futures-io"))]
+#[cfg(any(feature = "tokio", feature = "futures-io", feature = "compio"))]
 impl<I: poll::Io> poll::WebSocket<I> {
     /// Calls back until the connection is over.
     ///

@@ -8,9 +8,11 @@
 
 #[cfg(feature = "axum")]
 pub mod axum;
-#[cfg(all(feature = "std", feature = "handshake"))]
+#[cfg(feature = "blocking")]
 pub mod blocking;
-#[cfg(all(feature = "std", feature = "handshake"))]
+#[cfg(any(feature = "blocking", feature = "tokio", feature = "futures-io", feature = "compio"))]
+mod buffers;
+#[cfg(any(feature = "blocking", feature = "tokio", feature = "futures-io", feature = "compio"))]
 pub mod callbacks;
 #[cfg(feature = "compio")]
 pub mod compio;
@@ -22,14 +24,14 @@ pub mod futures;
 pub mod http;
 #[cfg(feature = "hyper")]
 pub mod hyper;
-#[cfg(all(feature = "std", feature = "handshake"))]
-mod machine;
+#[cfg(any(feature = "blocking", feature = "tokio", feature = "futures-io", feature = "compio"))]
+mod join;
 #[cfg(any(feature = "tokio", feature = "futures-io", feature = "compio"))]
 pub mod poll;
+#[cfg(any(feature = "blocking", feature = "tokio-net"))]
+pub mod tcp;
 #[cfg(feature = "tokio")]
 pub mod tokio;
-#[cfg(all(feature = "std", feature = "handshake"))]
-mod trace;
 
 #[cfg(all(feature = "std", feature = "handshake"))]
 pub use error::Error;

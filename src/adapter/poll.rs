@@ -25,7 +25,6 @@ use core::{
     convert::Infallible,
     fmt,
     future::poll_fn,
-    ops::ControlFlow::{Break, Continue},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -37,17 +36,17 @@ use futures_sink::Sink;
 
 #[cfg(feature = "getrandom")]
 pub use self::handshake::client;
-use self::wire::Wire;
+use self::{watch::Side, wire::Wire};
 pub use self::{
     handshake::{Upgrade, accept, accept_with, receive_request, tunnel},
     split::{Receiver, Sender},
     timer::{Sleep, Timer},
 };
-use super::{
-    Error,
-    machine::{HIGH_WATER, join},
+use super::{Error, join::join};
+use crate::{
+    CloseCode, CloseFrame, CloseInfo, Connection, Driver, Event, Inbox, Message, Outbox, PreparedMessage, SendError,
+    driver::HIGH_WATER,
 };
-use crate::{CloseCode, CloseFrame, CloseInfo, Connection, Event, Inbox, Message, Outbox, PreparedMessage, SendError};
 
 /// A transport that polls, and the timer of its runtime.
 ///
@@ -85,21 +84,22 @@ pub trait Io: Unpin {
 /// It is also a `Stream` of messages, which ends after an error, and a `Sink` of them, whose `poll_close` sends a Close
 /// and does not wait for the peer's.
 pub struct WebSocket<I> {
-    wire: Wire<I>,
-    connection: Connection,
+    wire: Wire<I, Connection>,
     /// The pieces so far, when [`recv`](Self::recv) has to join them.
     pieces: Option<Message>,
+    /// The stream of messages gave its last item.
+    is_over: bool,
 }
 
 impl<I: Io> WebSocket<I> {
     /// Goes on with a connection whose opening handshake was done elsewhere, and of which `received` bytes were read
     /// behind it.
     pub fn new(io: I, connection: Connection, received: Vec<u8>) -> Self {
-        Self::over(Wire::new(io, received), connection)
+        Self::over(Wire::new(io, Driver::from_parts(connection, received, Outbox::new())))
     }
 
-    fn over(wire: Wire<I>, connection: Connection) -> Self {
-        Self { wire, connection, pieces: None }
+    fn over(wire: Wire<I, Connection>) -> Self {
+        Self { wire, pieces: None, is_over: false }
     }
 
     /// Waits for the next message. `None` when the connection was closed properly, by either side: both Closes were
@@ -117,7 +117,7 @@ impl<I: Io> WebSocket<I> {
     ///
     /// A message is either returned or still there for the next call; what arrived of one in part is kept.
     pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
-        poll_fn(|cx| self.poll_message(cx)).await
+        self.wait(Side::Receiver, WebSocket::poll_message).await
     }
 
     /// Waits for events, and hands each to `handler`, until that returns `Some`; `None` and errors are as in
@@ -135,7 +135,7 @@ impl<I: Io> WebSocket<I> {
         &mut self,
         mut handler: impl FnMut(Event<'_>, &mut Connection, &mut BytesMut) -> Option<T>,
     ) -> Result<Option<T>, Error> {
-        poll_fn(|cx| self.poll_event(cx, &mut handler)).await
+        self.wait(Side::Receiver, |websocket, cx| websocket.poll_event(cx, &mut handler)).await
     }
 
     /// Sends a message, and waits until the transport has taken it all. From 16 KiB on it is not copied.
@@ -154,7 +154,7 @@ impl<I: Io> WebSocket<I> {
     /// From the first poll on the message is queued whole, and will be written by the next call of any method. So do not
     /// send it again; a program that gives up sends still has to look how much it queued.
     pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.connection.send_message(message.into(), &mut self.wire.out)?;
+        self.queue(message.into())?;
         self.flush().await
     }
 
@@ -164,7 +164,7 @@ impl<I: Io> WebSocket<I> {
     ///
     /// As [`send`](Self::send).
     pub async fn send_bytes(&mut self, data: Bytes) -> Result<(), Error> {
-        self.connection.send_bytes(data, &mut self.wire.out)?;
+        self.wire.command(|connection, out| connection.send_bytes(data, out))?;
         self.flush().await
     }
 
@@ -187,8 +187,8 @@ impl<I: Io> WebSocket<I> {
     ///
     /// Until it is done the message is not queued.
     pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_drain(cx, HIGH_WATER)).await?;
-        Ok(self.connection.send_message(message.into(), &mut self.wire.out)?)
+        self.wait(Side::Sender, |websocket, cx| websocket.wire.poll_drain(cx, HIGH_WATER)).await?;
+        Ok(self.queue(message.into())?)
     }
 
     /// Waits until the transport has taken all there is to write.
@@ -197,7 +197,7 @@ impl<I: Io> WebSocket<I> {
     ///
     /// The next call of any method goes on with it.
     pub async fn flush(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_drain(cx, 0)).await
+        self.wait(Side::Sender, |websocket, cx| websocket.wire.poll_drain(cx, 0)).await
     }
 
     /// Sends a Ping of at most 125 bytes. Its Pong is an event of [`recv_with`](Self::recv_with); to just keep the
@@ -220,7 +220,7 @@ impl<I: Io> WebSocket<I> {
         &mut self,
         commands: impl FnOnce(&mut Connection, &mut BytesMut) -> Result<T, SendError>,
     ) -> Result<T, Error> {
-        let result = commands(&mut self.connection, self.wire.out.tail());
+        let result = self.wire.command(|connection, out| commands(connection, out.tail()));
         self.flush().await?;
         Ok(result?)
     }
@@ -252,7 +252,7 @@ impl<I: Io> WebSocket<I> {
     #[cfg(feature = "tracing")]
     #[must_use]
     pub fn trace(mut self, id: u64) -> Self {
-        self.wire.trace = super::trace::Trace::new(id, &self.connection);
+        self.wire.trace(id);
         self
     }
 
@@ -263,17 +263,17 @@ impl<I: Io> WebSocket<I> {
 
     /// How the connection ended, or is ending; `None` while it is open.
     pub fn close_info(&self) -> Option<&CloseInfo> {
-        self.connection.close_info()
+        self.connection().close_info()
     }
 
     /// How many bytes wait to be written.
     pub fn queued(&self) -> usize {
-        self.wire.out.len()
+        self.wire.driver.queued()
     }
 
     /// The machine, to look at.
     pub fn connection(&self) -> &Connection {
-        &self.connection
+        self.wire.driver.machine()
     }
 
     /// The transport, to look at.
@@ -286,17 +286,8 @@ impl<I: Io> WebSocket<I> {
         cx: &mut Context<'_>,
         handler: &mut impl FnMut(Event<'_>, &mut Connection, &mut BytesMut) -> Option<T>,
     ) -> Poll<Result<Option<T>, Error>> {
-        // Why a connection failed is in its `close_info`.
-        let verdict = &mut None;
-        let result = ready!(self.wire.poll_receive(cx, &mut self.connection, verdict, |connection, input, out| {
-            match connection.receive(input, out) {
-                Ok(Some(event)) => handler(event, connection, out).map_or(Continue(()), |found| Break(Some(found))),
-                // An error is in `close_info`, and returned when the peer was told.
-                _ => Break(None),
-            }
-        }));
-        self.wire.trace.ended(&self.connection);
-        let found = result?;
+        let found = ready!(self.wire.poll_receive(cx, handler))?;
+        // The driver says once why the connection failed; `close_info` knows it ever after.
         Poll::Ready(match self.close_info().and_then(|info| info.cause) {
             Some(cause) if found.is_none() => Err(cause.into()),
             _ => Ok(found),
@@ -315,23 +306,34 @@ impl<I: Io> WebSocket<I> {
         message
     }
 
-    fn poll_drain(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<(), Error>> {
-        let result = self.wire.poll_drain(cx, &mut self.connection, most);
-        if let Poll::Ready(Err(_)) = result {
-            self.wire.trace.ended(&self.connection);
+    /// Waits by polling. When that is dropped, the clock of its side stops.
+    async fn wait<T>(&mut self, side: Side, mut poll: impl FnMut(&mut Self, &mut Context<'_>) -> Poll<T>) -> T {
+        struct Waiting<'a, I: Io>(&'a mut WebSocket<I>, Side);
+
+        impl<I: Io> Drop for Waiting<'_, I> {
+            fn drop(&mut self) {
+                self.0.wire.stop(self.1);
+            }
         }
-        result
+
+        let waiting = Waiting(self, side);
+        poll_fn(|cx| poll(waiting.0, cx)).await
+    }
+
+    fn queue(&mut self, message: Message) -> Result<(), SendError> {
+        self.wire.command(|connection, out| connection.send_message(message, out))
     }
 
     fn queue_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
-        let frame = self.connection.send_prepared(message)?;
-        self.wire.out.push(frame);
-        Ok(())
+        self.wire.command(|connection, out| {
+            out.push(connection.send_prepared(message)?);
+            Ok(())
+        })
     }
 
     /// The Close, unless there was one.
     fn queue_close(&mut self, frame: Option<CloseFrame<'_>>) -> Result<(), SendError> {
-        match self.connection.close(frame, self.wire.out.tail()) {
+        match self.wire.command(|connection, out| connection.close(frame, out.tail())) {
             Err(SendError::Closed) => Ok(()),
             result => result,
         }
@@ -342,11 +344,11 @@ impl<I: Io> Stream for WebSocket<I> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.wire.is_over {
+        if self.is_over {
             return Poll::Ready(None);
         }
         let item = ready!(self.poll_message(cx)).transpose();
-        self.wire.is_over = !matches!(item, Some(Ok(_)));
+        self.is_over = !matches!(item, Some(Ok(_)));
         Poll::Ready(item)
     }
 }
@@ -355,26 +357,25 @@ impl<I: Io> Sink<Message> for WebSocket<I> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.poll_drain(cx, HIGH_WATER)
+        self.wire.poll_drain(cx, HIGH_WATER)
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        let this = &mut *self;
-        Ok(this.connection.send_message(message, &mut this.wire.out)?)
+        Ok(self.queue(message)?)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.poll_drain(cx, 0)
+        self.wire.poll_drain(cx, 0)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.queue_close(Some(CloseFrame::new(CloseCode::NORMAL, "")))?;
-        self.poll_drain(cx, 0)
+        self.wire.poll_drain(cx, 0)
     }
 }
 
 impl<I> fmt::Debug for WebSocket<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebSocket").field("connection", &self.connection).finish_non_exhaustive()
+        f.debug_struct("WebSocket").field("connection", self.wire.driver.machine()).finish_non_exhaustive()
     }
 }

@@ -83,11 +83,47 @@ impl Connection {
         }
         self.close.get_or_insert_default().cause = Some(error);
         self.end(match error {
-            Error::KeepaliveTimeout | Error::IdleTimeout | Error::CloseTimeout => Transport::Abort,
+            Error::KeepaliveTimeout | Error::IdleTimeout | Error::CloseTimeout | Error::StallTimeout => Transport::Abort,
             Error::ConnectionLost => Transport::Close,
             _ => Transport::ShutdownWrite,
         });
         error
+    }
+
+    /// Whether our Close is in `out`, or the connection has failed: no data follows.
+    #[inline]
+    pub(crate) fn is_closing(&self) -> bool {
+        self.state != State::Open
+    }
+
+    /// The transport accepts nothing any more. After a Close of both sides, too: ours may be among what waits.
+    #[cold]
+    pub(crate) fn stalled(&mut self) -> Result<(), Error> {
+        self.end_unclean(Error::StallTimeout)
+    }
+
+    /// `bytes` of output were never written. That is a failure unless all that was lost is our answer to the peer's Close.
+    #[cold]
+    pub(crate) fn abandon(&mut self, bytes: u64) -> Result<(), Error> {
+        let mask_len = if self.server { 0 } else { 4 };
+        let info = self.close.get_or_insert_default();
+        info.unwritten = info.unwritten.saturating_add(bytes);
+        let answer = info.sent.as_ref().filter(|_| info.initiator == Some(Initiator::Peer));
+        let body_len = |close: &CloseStatus| if close.code == 1005 { 0 } else { 2 + close.reason.len() as u64 };
+        if answer.is_some_and(|close| bytes <= 2 + mask_len + body_len(close)) {
+            return Ok(());
+        }
+        self.end_unclean(Error::Unwritten)
+    }
+
+    /// Ends a connection that may be closed already; the first cause counts.
+    fn end_unclean(&mut self, error: Error) -> Result<(), Error> {
+        let cause = self.close.as_ref().and_then(|info| info.cause).unwrap_or(error);
+        self.fail_with(cause, &mut BytesMut::new());
+        self.close.get_or_insert_default().clean = false;
+        self.transport = Transport::Abort;
+        self.timers.over();
+        Err(cause)
     }
 
     /// Both directions are done; nothing is kept that only an open connection needs.
@@ -95,8 +131,9 @@ impl Connection {
         self.state = State::Closed;
         self.transport = transport;
         match transport {
-            Transport::KeepOpen | Transport::ShutdownWrite => self.timers.closing(),
-            Transport::Close | Transport::Abort => self.timers.over(),
+            // Until the caller drops the connection: no end of the transport is waited for without a deadline.
+            Transport::KeepOpen | Transport::ShutdownWrite | Transport::Close => self.timers.closing(),
+            Transport::Abort => self.timers.over(),
         }
         self.assembly = Assembly::default();
         self.control = None;
@@ -125,7 +162,6 @@ impl Connection {
         self.discarded = self.discarded.saturating_add(u32::try_from(input.len()).unwrap_or(u32::MAX));
         if self.discarded > MAX_DISCARD && self.transport != Transport::Abort {
             self.transport = Transport::Close;
-            self.timers.over();
         }
     }
 }

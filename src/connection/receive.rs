@@ -74,7 +74,10 @@ impl Connection {
         if self.is_in_place() { self.decoder.remaining() } else { 0 }
     }
 
-    /// Tells that the transport ended: no byte will come any more.
+    /// Reports the end of the input: no byte will come any more. Write `out`, then close the transport.
+    ///
+    /// A deadline remains until you drop the connection: [`close_timeout`](crate::Config::close_timeout) from here, or what
+    /// is left of it. When it passes, [`transport`](Self::transport) is [`Transport::Abort`].
     ///
     /// # Errors
     ///
@@ -87,7 +90,6 @@ impl Connection {
         if self.transport != Transport::Abort {
             self.transport = Transport::Close;
         }
-        self.timers.over();
         self.close.as_ref().and_then(|info| info.cause).map_or(Ok(()), Err)
     }
 

@@ -148,6 +148,9 @@ impl Connection {
     ///
     /// [`SendError::Closed`] or [`SendError::TooLong`].
     pub fn ping(&mut self, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
+        if self.state != State::Open {
+            return Err(SendError::Closed);
+        }
         self.send_control(Opcode::Ping, payload, out)
     }
 
@@ -155,9 +158,11 @@ impl Connection {
     /// [`Event::Ping`](crate::Event::Ping) when [`auto_pong`](crate::Config::auto_pong) is off. It never takes the place of
     /// an automatic answer.
     ///
+    /// A Pong may follow our own Close: §5.5.2 asks for an answer to each Ping "unless it already received a Close frame".
+    ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] or [`SendError::TooLong`].
+    /// [`SendError::Closed`] once the peer's Close has arrived or the connection has failed; [`SendError::TooLong`].
     pub fn pong(&mut self, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
         self.send_control(Opcode::Pong, payload, out)
     }
@@ -218,7 +223,7 @@ impl Connection {
     }
 
     fn send_control(&mut self, opcode: Opcode, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
-        if self.state != State::Open {
+        if self.state == State::Closed {
             return Err(SendError::Closed);
         }
         if payload.len() > MAX_CONTROL_LEN {

@@ -9,7 +9,7 @@ use std::{
 
 use super::{Error, Socket, WebSocket, tunnel, wire::Wire};
 use crate::{
-    Config,
+    Config, Driver, Outbox,
     handshake::{Route, client},
 };
 
@@ -78,15 +78,17 @@ pub fn connect_with<'a>(
 ///
 /// As [`connect`]; also when `request` is malformed.
 pub fn client<S: Socket>(
-    socket: S,
+    mut socket: S,
     request: &client::Request<'_>,
     config: &Config,
 ) -> Result<(WebSocket<S>, client::Response), Error> {
-    let mut wire = Wire::new(socket, Vec::new());
+    socket.prepare();
     let seed = crate::seed().map_err(io::Error::other)?;
-    let mut handshake = client::connect(request, config, seed, wire.out.tail())?;
-    let (connection, response) = wire.handshake(&mut handshake, |handshake, input, _| handshake.receive(input))?;
-    Ok((WebSocket { wire, connection }, response))
+    let mut out = Outbox::new();
+    let handshake = client::connect(request, config, seed, out.tail())?;
+    let mut wire = Wire::new(socket, Driver::from_parts(handshake, Vec::new(), out));
+    let (connection, response) = wire.handshake(|opened| opened)?;
+    Ok((WebSocket { wire: wire.replace(connection) }, response))
 }
 
 /// A stream to the server of a route, perhaps through a proxy.

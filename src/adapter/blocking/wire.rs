@@ -1,255 +1,260 @@
-//! The loop between a socket and a machine: one machine after the other, the handshake and then the connection.
+//! A socket and the driver of its machine: the steps of the driver as system calls that wait.
 
 use std::{
-    boxed::Box,
     io::{self, ErrorKind, IoSlice},
-    ops::ControlFlow::{self, Break},
     time::{Duration, Instant},
-    vec::Vec,
 };
 
 use bytes::{Buf, BytesMut};
 
-use super::Socket;
+use super::{
+    Socket,
+    closer::Wake,
+    socket::{Interest, Ready},
+};
 use crate::{
-    Inbox, Outbox, Timestamp, Transport,
-    adapter::{
-        Error,
-        machine::{Machine, is_backed_up, lend, may_end},
-        trace::Trace,
-    },
+    Driver, Outbox, Step, Timestamp,
+    adapter::{Error, buffers::with_buffers},
+    driver::Machine,
     handshake::HandshakeError,
 };
 
 /// The most that one read takes.
 const READ_LEN: usize = 16 << 10;
 
-/// How long writing and reading wait in turn while the peer does not take all: it may be waiting to be read itself.
+/// Where a socket cannot wait for both directions at once: how long each has its turn.
 const TURN: Duration = Duration::from_millis(10);
 
 /// The shortest wait that every operating system understands as one.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// A socket, its buffers, and the time that its peer was waited for.
-pub(super) struct Wire<S> {
+/// A socket, the driver of what speaks over it, and the time that its peer was waited for.
+pub(super) struct Wire<S, M: Machine> {
     pub(super) socket: S,
-    pub(super) out: Outbox,
-    pub(super) trace: Trace,
-    inbox: Inbox,
+    pub(super) driver: Driver<M>,
+    /// Rings when another thread wants something.
+    pub(super) wake: Option<Wake>,
     now: Timestamp,
     /// What the socket's timeouts are set to: zero when that is unknown, `MAX` when there is none.
     read_timeout: Duration,
     write_timeout: Duration,
-    is_eof: bool,
-    is_shut: bool,
+    /// Why reading failed, if that ended the connection.
+    failure: Option<io::Error>,
 }
 
-impl<S: Socket> Wire<S> {
-    /// A wire from which `received` was read already.
-    pub(super) fn new(socket: S, received: Vec<u8>) -> Self {
+impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
+    pub(super) fn new(socket: S, driver: Driver<M>) -> Self {
         Self {
             socket,
-            out: Outbox::new(),
-            trace: Trace::default(),
-            inbox: Inbox::from(received).read_len(READ_LEN),
+            driver: driver.read_len(READ_LEN),
+            wake: None,
             now: Timestamp::ZERO,
             read_timeout: Duration::ZERO,
             write_timeout: Duration::ZERO,
-            is_eof: false,
-            is_shut: false,
+            failure: None,
         }
     }
 
-    /// Lends input to `receive` as it comes, until that finds something; `None` when the transport is at its end. It is
-    /// called again while it says `Continue`, and with more input after `Break(None)`.
-    pub(super) fn read_until<M: Machine, T>(
+    /// The same socket with the next machine.
+    pub(super) fn replace<N: Machine>(self, next: N) -> Wire<S, N> {
+        Wire {
+            socket: self.socket,
+            driver: self.driver.replace(next),
+            wake: self.wake,
+            now: self.now,
+            read_timeout: self.read_timeout,
+            write_timeout: self.write_timeout,
+            failure: self.failure,
+        }
+    }
+
+    /// Hands events to `handler` until it finds something; `None` when the transport is at its end. `woken` is called when
+    /// another thread wants something.
+    pub(super) fn receive<T>(
         &mut self,
-        machine: &mut M,
-        mut receive: impl FnMut(&mut M, &mut &mut [u8], &mut BytesMut) -> ControlFlow<Option<T>>,
+        mut handler: impl FnMut(M::Event<'_>, &mut M, &mut BytesMut) -> Option<T>,
+        woken: impl Fn(Wake, &mut M, &mut Outbox),
     ) -> Result<Option<T>, Error> {
-        let mut verdict = Ok(None);
-        loop {
-            // What came is handed out before anything is waited for.
-            if let Some(found) = self.deliver(machine, &mut receive) {
-                return Ok(Some(found));
-            }
-            if let Err(error) = machine.handle_timeout(self.now, self.out.tail()) {
-                verdict = Err(error.into());
-            }
-            let transport = machine.transport();
-            if matches!(transport, Transport::Close | Transport::Abort) {
-                // What the socket takes at once, and no more.
-                let _ = self.write(Some(self.turn(None))).and_then(|_| self.shutdown_write());
-                return verdict;
-            }
-            let deadline = machine.poll_timeout();
-            if is_backed_up(machine, &self.out) {
-                let _ = self.write(deadline);
-                continue;
-            }
-            // What cannot be written is dropped: what the peer sent before it went can still be read.
-            let written = self.write(Some(self.turn(deadline))).unwrap_or(true);
-            if written && transport == Transport::ShutdownWrite && self.shutdown_write().is_err() {
-                let _ = machine.receive_eof();
-                continue;
-            }
-            if self.is_eof {
-                if may_end(machine, written)
-                    && let Err(error) = machine.receive_eof()
-                {
-                    verdict = Err(error.into());
+        with_buffers(self, |wire| &mut wire.driver, |wire| {
+            wire.driver.writable();
+            loop {
+                match wire.driver.step(|| wire.now) {
+                    Step::Deliver => {
+                        if let Some(found) = wire.driver.deliver(&mut handler) {
+                            return Ok(Some(found));
+                        }
+                    }
+                    Step::Read => wire.read(None),
+                    // What cannot be written is dropped: what the peer sent before it went can still be read.
+                    Step::Write | Step::Flush | Step::Shutdown => _ = wire.write(true),
+                    Step::Wait(until) => wire.wait(until, true, &woken),
+                    Step::Yield => {}
+                    Step::Done => return wire.verdict().map_or(Ok(None), Err),
                 }
-                continue;
             }
-            let deadline = if written { deadline } else { Some(self.turn(deadline)) };
-            match self.read(machine.missing(), deadline) {
-                Ok(count) => self.is_eof = count == Some(0),
-                // After a proper close a reset is an end like any other, and after a failure it is not the cause.
-                Err(_) if machine.transport() != Transport::KeepOpen => {
-                    let _ = machine.receive_eof();
-                }
-                Err(error) => machine.receive_eof().map_err(|_| error)?,
-            }
-        }
+        })
     }
 
-    /// Drives a handshake until `receive` has its result.
-    pub(super) fn handshake<M: Machine, T>(
-        &mut self,
-        handshake: &mut M,
-        receive: impl Fn(&mut M, &mut &mut [u8], &mut BytesMut) -> Result<Option<T>, M::Error>,
-    ) -> Result<T, Error> {
-        let result =
-            self.read_until(handshake, |handshake, input, out| Break(receive(handshake, input, out).transpose()))?;
-        match result {
-            Some(result) => result.map_err(Into::into),
-            None => Err(HandshakeError::ConnectionLost.into()),
-        }
+    /// Writes all there is, and passes it on.
+    pub(super) fn flush(&mut self, woken: impl Fn(Wake, &mut M, &mut Outbox)) -> Result<(), Error> {
+        with_buffers(self, |wire| &mut wire.driver, |wire| {
+            wire.driver.writable();
+            loop {
+                if wire.driver.is_mute() {
+                    return Err(io::Error::from(ErrorKind::BrokenPipe).into());
+                }
+                if !wire.driver.output_waits() {
+                    return Ok(());
+                }
+                match wire.driver.step_output(|| wire.now) {
+                    Step::Wait(until) => wire.wait(until, false, &woken),
+                    Step::Done => {
+                        let timed_out = || io::Error::from(ErrorKind::TimedOut).into();
+                        return Err(wire.verdict().unwrap_or_else(timed_out));
+                    }
+                    _ => wire.write(false)?,
+                }
+            }
+        })
+    }
+
+    /// Drives a handshake until `receive` makes a result of its event.
+    pub(super) fn handshake<T>(&mut self, mut receive: impl FnMut(M::Event<'_>) -> T) -> Result<T, Error> {
+        let result = self.receive(|event, _, _| Some(receive(event)), |_, _, _| {})?;
+        result.ok_or(Error::Handshake(HandshakeError::ConnectionLost))
     }
 
     /// The socket, unless bytes were read that nobody has received.
     pub(super) fn into_socket(self) -> Option<S> {
-        self.inbox.is_empty().then_some(self.socket)
+        self.driver.into_parts().1.is_empty().then_some(self.socket)
     }
 
-    /// Writes all there is, and waits for that as long as `machine` allows.
-    pub(super) fn flush<M: Machine>(&mut self, machine: &mut M) -> Result<(), Error> {
-        loop {
-            machine.handle_timeout(self.now, self.out.tail()).map_err(Into::into)?;
-            if machine.transport() == Transport::Abort {
-                return Err(io::Error::from(ErrorKind::TimedOut).into());
+    /// Waits until the socket is ready for what the driver wants, or until a deadline.
+    fn wait(&mut self, until: Option<Timestamp>, reads: bool, woken: &impl Fn(Wake, &mut M, &mut Outbox)) {
+        let timeout = until.map(|until| (until - self.now).max(SHORTEST));
+        let interest = Interest {
+            read: reads && self.driver.wants_read(),
+            write: self.driver.wants_write(),
+            wake: self.wake.as_ref(),
+        };
+        if interest.read && !interest.write && interest.wake.is_none() {
+            // One system call: the read waits itself.
+            return self.read(timeout);
+        }
+        if !S::POLLS {
+            self.driver.writable();
+            if interest.read {
+                self.read(Some(timeout.map_or(TURN, |timeout| timeout.min(TURN))));
             }
-            if self.write(machine.poll_timeout())? {
-                return Ok(());
-            }
+            return;
+        }
+        let started = Instant::now();
+        let ready = self.socket.poll(&interest, timeout);
+        self.now = self.now + started.elapsed();
+        let Ready { read, write, wake } = match ready {
+            Ok(ready) => ready,
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ready::default(),
+            Err(error) => return self.fail_reading(error),
+        };
+        if read {
+            self.driver.readable(true);
+        }
+        if write {
+            self.driver.writable();
+        }
+        if wake && let Some(wake) = self.wake.take() {
+            let (machine, out) = self.driver.parts();
+            woken(wake, machine, out);
+            self.driver.writable();
         }
     }
 
-    /// Lends what was read, as long as there is room for the answers.
-    fn deliver<M: Machine, T>(
-        &mut self,
-        machine: &mut M,
-        receive: &mut impl FnMut(&mut M, &mut &mut [u8], &mut BytesMut) -> ControlFlow<Option<T>>,
-    ) -> Option<T> {
-        let found = lend(machine, &mut self.inbox, &mut self.out, &mut self.trace, receive);
-        if found.is_some() {
-            self.inbox.return_buffer(&mut Box::default());
-        }
-        found
-    }
-
-    /// Reads what comes: 0 bytes at the end of the stream, `None` when nothing came until `deadline` or a little before.
-    fn read(&mut self, missing: u64, deadline: Option<Timestamp>) -> io::Result<Option<usize>> {
-        let wait = self.wait(deadline);
+    /// Reads once, and waits for that at most this long, or not at all where it is known that there is something.
+    fn read(&mut self, timeout: Option<Duration>) {
+        let wait = timeout.unwrap_or(Duration::MAX);
         if !serves(self.read_timeout, wait) {
-            self.socket.set_read_timeout(as_timeout(wait))?;
+            if let Err(error) = self.socket.set_read_timeout(as_timeout(wait)) {
+                return self.fail_reading(error);
+            }
             self.read_timeout = wait;
         }
-        let room = self.inbox.room(missing);
         let started = Instant::now();
-        let result = self.socket.read(room);
+        let result = self.socket.read(self.driver.room());
         self.now = self.now + started.elapsed();
+        self.driver.read_blocked();
         match result {
-            Err(error) if is_timeout(&error) => Ok(None),
-            result => {
-                let count = result?;
-                self.inbox.filled(count);
-                Ok(Some(count))
+            Ok(count) => self.driver.received(count),
+            Err(error) if is_timeout(&error) => {}
+            Err(error) => self.fail_reading(error),
+        }
+    }
+
+    fn fail_reading(&mut self, error: io::Error) {
+        if self.driver.read_failed() {
+            self.failure = Some(error);
+        }
+    }
+
+    /// Writes, flushes or shuts down, whichever is next. Where the socket cannot wait for both directions, and the driver
+    /// wants to read too, a write waits for its turn only.
+    fn write(&mut self, reads: bool) -> io::Result<()> {
+        let started = Instant::now();
+        let result = if self.driver.queued() > 0 {
+            self.write_output(reads)
+        } else if self.driver.output_waits() {
+            self.socket.flush().map(|()| self.driver.flushed())
+        } else {
+            self.socket.shutdown_write().map(|()| self.driver.shut_down())
+        };
+        if !S::POLLS {
+            self.now = self.now + started.elapsed();
+        }
+        match result {
+            Ok(()) => Ok(()),
+            // An interrupted call is no stall: it is tried again at once.
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
+            Err(error) if is_timeout(&error) => {
+                self.driver.write_blocked();
+                Ok(())
+            }
+            Err(error) => {
+                self.driver.write_failed();
+                Err(error)
             }
         }
     }
 
-    /// Writes all there is; `false` when the socket took no more until `deadline` or a little before. After an error
-    /// nothing is left to write.
-    fn write(&mut self, deadline: Option<Timestamp>) -> io::Result<bool> {
-        let result = self.try_write(deadline);
-        if result.is_err() {
-            self.out = Outbox::new();
-        }
-        result
-    }
-
-    fn try_write(&mut self, deadline: Option<Timestamp>) -> io::Result<bool> {
-        while !self.out.is_empty() {
-            let wait = self.wait(deadline);
+    fn write_output(&mut self, reads: bool) -> io::Result<()> {
+        if !S::POLLS {
+            let until = self.driver.machine().poll_timeout().filter(|until| *until > self.now);
+            let wait = until.map_or(Duration::MAX, |until| (until - self.now).max(SHORTEST));
+            let wait = if reads { wait.min(TURN) } else { wait };
             if !serves(self.write_timeout, wait) {
                 self.socket.set_write_timeout(as_timeout(wait))?;
                 self.write_timeout = wait;
             }
-            let mut slices = [IoSlice::new(&[]); 8];
-            let filled = self.out.chunks_vectored(&mut slices);
-            let started = Instant::now();
-            match self.socket.write_vectored(&slices[..filled]) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    self.trace.sent(&self.out, count);
-                    self.out.advance(count);
-                }
-                Err(error) => {
-                    let interrupted = error.kind() == ErrorKind::Interrupted;
-                    self.stalled(started, error)?;
-                    if !interrupted || deadline.is_some_and(|deadline| deadline <= self.now) {
-                        return Ok(false);
-                    }
-                }
+        }
+        let mut slices = [IoSlice::new(&[]); 8];
+        let output = &*self.driver.output();
+        let filled = output.chunks_vectored(&mut slices);
+        match self.socket.write_now(&slices[..filled])? {
+            0 => Err(ErrorKind::WriteZero.into()),
+            count => {
+                self.driver.written(count);
+                Ok(())
             }
         }
-        let started = Instant::now();
-        match self.socket.flush() {
-            Ok(()) => Ok(true),
-            Err(error) => self.stalled(started, error).map(|()| false),
-        }
     }
 
-    /// Time passes only while the peer takes nothing: one that reads slowly is alive.
-    fn stalled(&mut self, since: Instant, error: io::Error) -> io::Result<()> {
-        if !is_timeout(&error) {
-            return Err(error);
-        }
-        self.now = self.now + since.elapsed();
-        Ok(())
-    }
-
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        if !self.is_shut {
-            self.socket.shutdown_write()?;
-            self.is_shut = true;
-        }
-        Ok(())
-    }
-
-    fn turn(&self, deadline: Option<Timestamp>) -> Timestamp {
-        let turn = self.now + TURN;
-        deadline.map_or(turn, |deadline| deadline.min(turn))
-    }
-
-    fn wait(&self, deadline: Option<Timestamp>) -> Duration {
-        deadline.map_or(Duration::MAX, |deadline| (deadline - self.now).max(SHORTEST))
+    /// Why it ended.
+    fn verdict(&mut self) -> Option<Error> {
+        let failure = self.failure.take().map(Error::from);
+        failure.or_else(|| self.driver.take_error().map(Into::into))
     }
 }
 
-/// Whether the timeout that is set does for this wait. A shorter one does, because whoever waits looks at the time
-/// again; so one that comes near is kept, and most messages need no system call for it.
+/// Whether the timeout that is set does for this wait. A shorter one does, because who waits looks at the time again; so one
+/// that comes near is kept, and most messages need no system call for it.
 fn serves(timeout: Duration, wait: Duration) -> bool {
     (wait / 2..=wait).contains(&timeout)
 }

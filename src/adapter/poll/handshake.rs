@@ -10,11 +10,11 @@ use bytes::BytesMut;
 
 use super::{Io, WebSocket, wire::Wire};
 use crate::{
-    Config, Connection,
+    Config, Connection, Driver, Outbox,
     adapter::Error,
     handshake::{
         Refused,
-        proxy::{Proxy, ProxyError, Tunnel},
+        proxy::{Proxy, ProxyError},
         server,
     },
 };
@@ -56,15 +56,9 @@ pub async fn receive_request<I: Io>(io: I, config: &Config) -> Result<Upgrade<I>
 }
 
 async fn receive<I: Io>(io: I, config: &Config) -> Result<Upgrade<I>, Error> {
-    let mut wire = Wire::new(io, Vec::new());
-    let mut handshake = server::Handshake::new(config);
-    match wire.handshake(&mut handshake, server::Handshake::receive).await {
-        Ok(request) => Ok(Upgrade { pending: Box::new(Pending { wire, handshake, request }) }),
-        Err(error) => {
-            refuse(&mut wire, &mut handshake).await;
-            Err(error)
-        }
-    }
+    let mut wire = Wire::new(io, Driver::new(server::Handshake::new(config)));
+    let request = wire.handshake(|request| request).await?;
+    Ok(Upgrade { pending: Box::new(Pending { wire, request }) })
 }
 
 /// Sends a client's request, with what it asks for, over a transport that is connected already. Returns the server's
@@ -82,13 +76,12 @@ pub async fn client<I: Io>(
     config: &Config,
 ) -> Result<(WebSocket<I>, crate::client::Response), Error> {
     Box::pin(async {
-        let mut wire = Wire::new(io, Vec::new());
         let seed = crate::seed().map_err(std::io::Error::other)?;
-        let mut handshake = crate::client::connect(request, config, seed, wire.out.tail())?;
-        let receive =
-            |handshake: &mut crate::client::Handshake, input: &mut &mut [u8], _: &mut _| handshake.receive(input);
-        let (connection, response) = wire.handshake(&mut handshake, receive).await?;
-        Ok((WebSocket::over(wire, connection), response))
+        let mut out = Outbox::new();
+        let handshake = crate::client::connect(request, config, seed, out.tail())?;
+        let mut wire = Wire::new(io, Driver::from_parts(handshake, Vec::new(), out));
+        let (connection, response) = wire.handshake(|opened| opened).await?;
+        Ok((WebSocket::over(wire.replace(connection)), response))
     })
     .await
 }
@@ -102,12 +95,10 @@ pub async fn client<I: Io>(
 /// [`handshake_timeout`](Config::handshake_timeout).
 pub async fn tunnel<I: Io>(io: I, proxy: &Proxy, host: &str, port: u16, config: &Config) -> Result<I, Error> {
     Box::pin(async {
-        let mut wire = Wire::new(io, Vec::new());
-        let mut tunnel = proxy.connect(host, port, config, wire.out.tail())?;
-        let receive = |tunnel: &mut Tunnel, input: &mut &mut [u8], out: &mut BytesMut| {
-            tunnel.receive(input, out).map(|is_open| is_open.then_some(()))
-        };
-        wire.handshake(&mut tunnel, receive).await?;
+        let mut out = Outbox::new();
+        let tunnel = proxy.connect(host, port, config, out.tail())?;
+        let mut wire = Wire::new(io, Driver::from_parts(tunnel, Vec::new(), out));
+        wire.handshake(|()| ()).await?;
         Ok(wire.into_io().ok_or(ProxyError::Surplus)?)
     })
     .await
@@ -119,8 +110,7 @@ pub struct Upgrade<I> {
 }
 
 struct Pending<I> {
-    wire: Wire<I>,
-    handshake: server::Handshake,
+    wire: Wire<I, server::Handshake>,
     request: server::Request,
 }
 
@@ -155,25 +145,20 @@ impl<I: Io> Upgrade<I> {
         self,
         answer: impl FnOnce(&server::Request, &mut BytesMut) -> Result<Option<Connection>, Refused>,
     ) -> Result<Option<WebSocket<I>>, Error> {
-        let mut pending = self.pending;
-        let Pending { wire, handshake, request } = &mut *pending;
-        match answer(request, wire.out.tail()) {
-            Ok(Some(mut connection)) => {
-                poll_fn(|cx| wire.poll_drain(cx, &mut connection, 0)).await?;
-                Ok(Some(WebSocket::over(pending.wire, connection)))
+        let Pending { mut wire, request } = *self.pending;
+        match wire.command(|_, out| answer(&request, out.tail())) {
+            Ok(Some(connection)) => {
+                let mut wire = wire.replace(connection);
+                poll_fn(|cx| wire.poll_drain(cx, 0)).await?;
+                Ok(Some(WebSocket::over(wire)))
             }
             refused => {
-                refuse(wire, handshake).await;
+                // Until the client has seen the answer; what it sends meanwhile is discarded.
+                let _ = wire.handshake(|_| ()).await;
                 Ok(refused.map(|_| None)?)
             }
         }
     }
-}
-
-/// Until the client has seen the answer; what it sends meanwhile is discarded.
-async fn refuse<I: Io>(wire: &mut Wire<I>, handshake: &mut server::Handshake) {
-    handshake.refuse();
-    let _ = wire.handshake(handshake, server::Handshake::receive).await;
 }
 
 impl<I: Io> fmt::Debug for Upgrade<I> {

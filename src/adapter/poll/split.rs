@@ -12,7 +12,7 @@ use core::{
     task::{Context, Poll, Waker},
 };
 use std::{
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Wake,
 };
 
@@ -22,8 +22,8 @@ use futures_sink::Sink;
 
 use super::{Io, WebSocket, watch::Side};
 use crate::{
-    CloseCode, CloseFrame, CloseInfo, Connection, Event, Message, PreparedMessage, SendError, Timestamp,
-    adapter::{Error, machine::HIGH_WATER},
+    CloseCode, CloseFrame, CloseInfo, Connection, Event, Message, PreparedMessage, SendError, adapter::Error,
+    driver::HIGH_WATER,
 };
 
 pub(super) fn split<I>(websocket: WebSocket<I>) -> (Receiver<I>, Sender<I>) {
@@ -45,7 +45,7 @@ struct Tasks([Mutex<Option<Waker>>; 2]);
 
 impl Tasks {
     fn slot(&self, side: Side) -> MutexGuard<'_, Option<Waker>> {
-        self.0[side as usize].lock().expect("nothing panics in there")
+        self.0[side as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wake_side(&self, side: Side) {
@@ -68,8 +68,24 @@ impl Wake for Tasks {
 }
 
 impl<I: Io> Whole<I> {
+    /// A handler that panicked leaves the driver as it was: the other half goes on.
     fn lock(&self) -> MutexGuard<'_, WebSocket<I>> {
-        self.websocket.lock().expect("no handler panicked")
+        self.websocket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits by polling. When that is dropped, the clock of its side stops.
+    async fn wait<T>(
+        &self,
+        side: Side,
+        mut poll: impl FnMut(&mut WebSocket<I>, &mut Context<'_>) -> Poll<T>,
+    ) -> T {
+        let mut waiting = Waiting { whole: self, side, is_pending: false };
+        poll_fn(|cx| {
+            let result = self.poll(side, cx, &mut poll);
+            waiting.is_pending = result.is_pending();
+            result
+        })
+        .await
     }
 
     /// Polls with a waker that wakes both tasks. The own one is registered first, so that no wake is lost.
@@ -89,17 +105,37 @@ impl<I: Io> Whole<I> {
     }
 
     fn poll_drain(&self, cx: &mut Context<'_>, most: usize) -> Poll<Result<(), Error>> {
-        self.poll(Side::Sender, cx, |websocket, cx| websocket.poll_drain(cx, most))
+        self.poll(Side::Sender, cx, |websocket, cx| websocket.wire.poll_drain(cx, most))
+    }
+
+    async fn drain(&self, most: usize) -> Result<(), Error> {
+        self.wait(Side::Sender, |websocket, cx| websocket.wire.poll_drain(cx, most)).await
     }
 
     /// Gives commands to the connection. Whoever keeps the deadlines learns of new ones.
     fn command<T>(&self, commands: impl FnOnce(&mut WebSocket<I>) -> Result<T, SendError>) -> Result<T, SendError> {
         let mut websocket = self.lock();
         let result = commands(&mut websocket);
-        if websocket.connection.poll_timeout() == Some(Timestamp::ZERO) {
+        if websocket.wire.is_news() {
             self.tasks.wake_side(Side::Receiver);
         }
         result
+    }
+}
+
+/// A future of one half.
+struct Waiting<'a, I: Io> {
+    whole: &'a Whole<I>,
+    side: Side,
+    is_pending: bool,
+}
+
+impl<I: Io> Drop for Waiting<'_, I> {
+    fn drop(&mut self) {
+        if self.is_pending {
+            *self.whole.tasks.slot(self.side) = None;
+            self.whole.lock().wire.stop(self.side);
+        }
     }
 }
 
@@ -115,7 +151,7 @@ impl<I: Io> Receiver<I> {
     ///
     /// A message is either returned or still there for the next call.
     pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
-        poll_fn(|cx| self.whole.poll(Side::Receiver, cx, WebSocket::poll_message)).await
+        self.whole.wait(Side::Receiver, WebSocket::poll_message).await
     }
 
     /// Waits for events, as [`WebSocket::recv_with`]. The other half waits while `handler` runs, which must not wait for
@@ -128,8 +164,7 @@ impl<I: Io> Receiver<I> {
         &mut self,
         mut handler: impl FnMut(Event<'_>, &mut Connection, &mut BytesMut) -> Option<T>,
     ) -> Result<Option<T>, Error> {
-        let handler = &mut handler;
-        poll_fn(|cx| self.whole.poll(Side::Receiver, cx, |websocket, cx| websocket.poll_event(cx, handler))).await
+        self.whole.wait(Side::Receiver, |websocket, cx| websocket.poll_event(cx, &mut handler)).await
     }
 
     /// How the connection ended, or is ending; `None` while it is open.
@@ -139,17 +174,13 @@ impl<I: Io> Receiver<I> {
     }
 
     /// The whole again, if `sender` is the other half; otherwise both come back.
-    ///
-    /// # Panics
-    ///
-    /// When a handler of [`recv_with`](Self::recv_with) panicked.
     pub fn unite(self, sender: Sender<I>) -> Result<WebSocket<I>, (Self, Sender<I>)> {
         if !Arc::ptr_eq(&self.whole, &sender.whole) {
             return Err((self, sender));
         }
         drop(sender);
         let whole = Arc::into_inner(self.whole).expect("there are two halves");
-        Ok(whole.websocket.into_inner().expect("no handler panicked"))
+        Ok(whole.websocket.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -175,7 +206,7 @@ impl<I: Io> Sender<I> {
     ///
     /// From the first poll on the message is queued whole, and will be written by the next call of either half.
     pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.whole.command(|whole| whole.connection.send_message(message.into(), &mut whole.wire.out))?;
+        self.whole.command(|whole| whole.queue(message.into()))?;
         self.flush().await
     }
 
@@ -185,7 +216,7 @@ impl<I: Io> Sender<I> {
     ///
     /// As [`send`](Self::send).
     pub async fn send_bytes(&mut self, data: Bytes) -> Result<(), Error> {
-        self.whole.command(|whole| whole.connection.send_bytes(data, &mut whole.wire.out))?;
+        self.whole.command(|whole| whole.wire.command(|connection, out| connection.send_bytes(data, out)))?;
         self.flush().await
     }
 
@@ -206,8 +237,8 @@ impl<I: Io> Sender<I> {
     ///
     /// Until it is done the message is not queued.
     pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        poll_fn(|cx| self.whole.poll_drain(cx, HIGH_WATER)).await?;
-        Ok(self.whole.command(|whole| whole.connection.send_message(message.into(), &mut whole.wire.out))?)
+        self.whole.drain(HIGH_WATER).await?;
+        Ok(self.whole.command(|whole| whole.queue(message.into()))?)
     }
 
     /// Waits until the transport has taken all there is to write.
@@ -216,7 +247,7 @@ impl<I: Io> Sender<I> {
     ///
     /// The next call of either half goes on with it.
     pub async fn flush(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.whole.poll_drain(cx, 0)).await
+        self.whole.drain(0).await
     }
 
     /// Gives any commands to the connection, as [`WebSocket::write_with`].
@@ -228,7 +259,7 @@ impl<I: Io> Sender<I> {
         &mut self,
         commands: impl FnOnce(&mut Connection, &mut BytesMut) -> Result<T, SendError>,
     ) -> Result<T, Error> {
-        let result = self.whole.command(|whole| commands(&mut whole.connection, whole.wire.out.tail()));
+        let result = self.whole.command(|whole| whole.wire.command(|connection, out| commands(connection, out.tail())));
         self.flush().await?;
         Ok(result?)
     }
@@ -252,7 +283,7 @@ impl<I: Io> Sink<Message> for Sender<I> {
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        Ok(self.whole.command(|whole| whole.connection.send_message(message, &mut whole.wire.out))?)
+        Ok(self.whole.command(|whole| whole.queue(message))?)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -1,9 +1,13 @@
 //! The clock of a connection: it runs while the program waits for the peer.
 
-use core::mem;
+use core::time::Duration;
 use std::time::Instant;
 
 use crate::Timestamp;
+
+/// A task that is woken by its timer looks at the clock soon afterwards. One that looks this much later was busy, or had
+/// nothing that waited: the time in between does not count.
+const LATE: Duration = Duration::from_secs(1);
 
 /// Who waits.
 #[derive(Clone, Copy, Debug)]
@@ -13,40 +17,34 @@ pub(super) enum Side {
 }
 
 /// Time, as far as it counts against the peer: it stands still while nobody waits, because a program that is busy does
-/// not look whether something came, and while a slow peer still takes what is written to it.
+/// not look whether something came.
 #[derive(Debug)]
 pub(super) struct Watch {
     now: Timestamp,
-    /// When it was so late.
+    /// The instant at which it was `now`.
     looked_at: Instant,
     waiting: [bool; 2],
-    /// The peer took bytes since then.
-    progress: bool,
     /// When the timer rings. A deadline that moves away leaves it alone: it is moved when it rings, not at each message.
     pub(super) alarm: Option<Instant>,
 }
 
 impl Watch {
     pub(super) fn new(instant: Instant) -> Self {
-        Self { now: Timestamp::ZERO, looked_at: instant, waiting: [false; 2], progress: false, alarm: None }
+        Self { now: Timestamp::ZERO, looked_at: instant, waiting: [false; 2], alarm: None }
     }
 
-    /// The peer took bytes, and there are more for it.
-    pub(super) fn progress(&mut self) {
-        self.progress = true;
-    }
-
-    /// What it is now.
+    /// What time it is at `instant`.
     pub(super) fn look(&mut self, instant: Instant) -> Timestamp {
-        let stands_still = mem::take(&mut self.progress) || self.waiting == [false; 2];
-        if !stands_still {
+        let is_late = self.alarm.is_some_and(|alarm| instant.saturating_duration_since(alarm) > LATE);
+        if self.waiting != [false; 2] && !is_late {
             self.now = self.now + instant.saturating_duration_since(self.looked_at);
         }
         self.looked_at = instant;
         self.now
     }
 
-    /// When it will be so late, if it runs from now on; `None` beyond what the operating system can express.
+    /// The instant at which it will be `at`, if the clock runs from now on; `None` beyond what the operating system can
+    /// express.
     pub(super) fn instant(&self, at: Timestamp) -> Option<Instant> {
         self.looked_at.checked_add(at - self.now)
     }
@@ -55,7 +53,11 @@ impl Watch {
         self.waiting[side as usize] = true;
     }
 
-    pub(super) fn done(&mut self, side: Side) {
-        self.waiting[side as usize] = false;
+    /// The wait of this side is over. What it waited until now counts: the clock is asked for that, if it ran.
+    pub(super) fn stop(&mut self, side: Side, instant: impl FnOnce() -> Instant) {
+        if self.waiting[side as usize] {
+            self.look(instant());
+            self.waiting[side as usize] = false;
+        }
     }
 }

@@ -121,6 +121,11 @@ impl Tunnel {
         }
     }
 
+    /// Whether all bytes are the server's.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open)
+    }
+
     fn advance(&mut self, input: &mut &mut [u8], out: &mut BytesMut) -> Result<bool, ProxyError> {
         match &mut self.stage {
             Stage::Socks(socks) => socks.receive(input, out),

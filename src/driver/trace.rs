@@ -1,4 +1,4 @@
-//! What the feature `tracing` tells of a connection: that it opened, the header of each frame, and how it ended.
+//! What the feature `tracing` reports about a connection: that it opened, the header of each frame, and how it ended.
 //!
 //! It looks at the bytes on their way between the socket and the machine, so it is the same for all adapters, and the
 //! machine knows nothing of it. Without the feature, and for a connection that nobody asked about, there is nothing.
@@ -7,7 +7,7 @@ use crate::{Connection, Outbox};
 
 /// What is told of one connection.
 #[derive(Default)]
-pub(super) struct Trace(#[cfg(feature = "tracing")] Option<std::boxed::Box<told::Told>>);
+pub(crate) struct Trace(#[cfg(feature = "tracing")] Option<alloc::boxed::Box<told::Told>>);
 
 #[cfg(not(feature = "tracing"))]
 #[allow(clippy::unused_self, reason = "the other half needs it")]
@@ -22,7 +22,7 @@ impl Trace {
 #[cfg(feature = "tracing")]
 impl Trace {
     /// From now on tells of `connection`, under this id.
-    pub(super) fn new(id: u64, connection: &Connection) -> Self {
+    pub(crate) fn new(id: u64, connection: &Connection) -> Self {
         Self(Some(told::Told::opened(id, connection).into()))
     }
 

@@ -1,0 +1,28 @@
+//! The buffers of a thread.
+
+use core::cell::Cell;
+
+use crate::{
+    Buffers, Driver,
+    driver::Machine,
+};
+
+std::thread_local! {
+    /// What the connections of a thread read into and write from. They are taken out while they are in use: a handler may
+    /// drive another connection.
+    static BUFFERS: Cell<Buffers> = const { Cell::new(Buffers::new()) };
+}
+
+/// Lends the buffers of the thread to the driver of `wire`, during `turn`.
+pub(super) fn with_buffers<W, M: Machine, T>(
+    wire: &mut W,
+    driver: impl Fn(&mut W) -> &mut Driver<M>,
+    turn: impl FnOnce(&mut W) -> T,
+) -> T {
+    let mut buffers = BUFFERS.take();
+    driver(wire).attach(&mut buffers);
+    let result = turn(wire);
+    driver(wire).detach(&mut buffers);
+    BUFFERS.set(buffers);
+    result
+}
