@@ -345,6 +345,29 @@ fn r48_the_reason_phrase_is_optional() {
     fails(with("X", &["X: \0"]), HandshakeError::Malformed(Malformed::ControlCharacter));
 }
 
+/// R48, R50: a line that no answer has fails at its CRLF at the latest, whole and byte by byte.
+#[test]
+fn r48_a_line_that_no_answer_has_fails_at_its_crlf() {
+    let fails_at_its_end = |bytes: &str, error: HandshakeError| {
+        assert_eq!(answer(&bytes[..bytes.len() - 1]), Ok(None), "{bytes:?}");
+        fails(bytes, error.clone());
+        // What follows does not change the verdict.
+        fails(format!("{bytes}\r\nUpgrade: websocket\r\n\r\n"), error);
+    };
+    let start_line = HandshakeError::Malformed(Malformed::StartLine);
+    for line in ["HTTP/1.1 99 x\r\n", "HTTP/1.1 600\r\n", "HTTP/1.1 1O1\r\n", "HTTP/1.1 101 \x7f\r\n"] {
+        fails_at_its_end(line, start_line.clone());
+    }
+    for line in ["Hello!\r\n", "H\r\n", "HTTP/1.1\r\n", "HTTP/2.0 101 x\r\n"] {
+        fails_at_its_end(line, HandshakeError::Version);
+    }
+    for field in ["foo\r\n", "a: b\r\nfoo\r\n", "foo ", ":"] {
+        let malformed = HandshakeError::Malformed(Malformed::FieldName);
+        fails_at_its_end(&format!("HTTP/1.1 101 x\r\n{field}"), malformed.clone());
+        fails_at_its_end(&format!("HTTP/1.1 100 x\r\n\r\nHTTP/1.1 101 x\r\n{field}"), malformed);
+    }
+}
+
 #[test]
 fn r49_interim_answers_are_skipped_but_counted() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </s>\r\n\r\n";

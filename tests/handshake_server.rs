@@ -512,6 +512,43 @@ fn r29_the_verdict_is_early() {
     assert_eq!(at(&b"\r\n".repeat(60), &config), Some(99));
 }
 
+/// R2, R22, R25, R29: a line that no request has fails at its CRLF at the latest, whole and byte by byte.
+#[test]
+fn r29_a_line_that_no_request_has_fails_at_its_crlf() {
+    let fails = |bytes: &str, error: HandshakeError| {
+        let (last, before) = bytes.as_bytes().split_last().unwrap();
+        let waiting = serve(before);
+        assert_eq!((waiting.error, waiting.out.len(), waiting.transport), (None, 0, Transport::KeepOpen), "{bytes:?}");
+        let served = serve([before, &[*last]].concat());
+        assert_eq!((served.error.as_ref(), served.transport), (Some(&error), Transport::ShutdownWrite), "{bytes:?}");
+        assert_eq!(Some(served.status()), error.status(), "{bytes:?}");
+        // What follows does not change the verdict.
+        assert_eq!(serve(format!("{bytes}\r\nHost: h\r\n\r\n")), served, "{bytes:?}");
+    };
+    let start_line = HandshakeError::Malformed(Malformed::StartLine);
+    for line in
+        ["HELO relay\r\n", "SSH-2.0-x\r\n", "GET /\r\n", "GET\r\n", "GET / HTTP/1\r\n", "GET /\x7f HTTP/1.1\r\n"]
+    {
+        fails(line, start_line.clone());
+        fails(&format!("\r\n{line}"), start_line.clone());
+    }
+    for line in ["GET / HTTP/1.0\r\n", "GET / HTTP/2.0\r\n", "PRI * HTTP/2.0\r\n"] {
+        fails(line, HandshakeError::Version);
+    }
+    // A name fails at the first byte that none has; one without its colon at its CRLF.
+    for field in ["foo\r\n", "a: b\r\nfoo\r\n", "foo ", ":", "a\u{7f}", "(", "f\""] {
+        fails(&format!("GET / HTTP/1.1\r\n{field}"), HandshakeError::Malformed(Malformed::FieldName));
+    }
+    for (field, why) in [
+        ("foo\rx", Malformed::BareCr),
+        ("foo\n", Malformed::BareLf),
+        ("foo\0", Malformed::ControlCharacter),
+        ("foo: \x7f", Malformed::FieldValue),
+    ] {
+        fails(&format!("GET / HTTP/1.1\r\n{field}"), HandshakeError::Malformed(why));
+    }
+}
+
 /// R30: the first frames may be in the same segment.
 #[test]
 fn r30_frames_behind_the_request_stay_in_the_input() {

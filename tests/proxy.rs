@@ -112,6 +112,20 @@ fn http_what_is_no_head_or_too_long_fails_at_once() {
 }
 
 #[test]
+fn http_a_line_that_no_answer_has_fails_at_its_crlf() {
+    for (bytes, error) in [
+        ("Hello!\r\n", HandshakeError::Version),
+        ("HTTP/1.1 600 x\r\n", HandshakeError::Malformed(Malformed::StartLine)),
+        ("HTTP/1.1 200 x\r\nfoo\r\n", HandshakeError::Malformed(Malformed::FieldName)),
+        ("HTTP/1.1 200 x\r\na ", HandshakeError::Malformed(Malformed::FieldName)),
+    ] {
+        let before = &bytes.as_bytes()[..bytes.len() - 1];
+        assert_eq!(every_cut("http://proxy", before).0, Ok(false), "{bytes:?}");
+        assert_eq!(every_cut("http://proxy", bytes.as_bytes()).0, Err(ProxyError::Head(error)), "{bytes:?}");
+    }
+}
+
+#[test]
 fn socks_without_credentials() {
     let (result, sent, left) = every_cut("socks5h://proxy", b"\x05\0\x05\0\0\x01\x7f\0\0\x01\x04\x38more");
     let expected = [b"\x05\x01\0", &b"\x05\x01\0\x03\x0eserver.example\x01\xbb"[..]].concat();
