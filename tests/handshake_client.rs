@@ -406,9 +406,39 @@ fn r52_an_end_before_the_answer_is_an_error() {
         let mut bytes = golden.as_bytes()[..len].to_vec();
         assert!(matches!(handshake.receive(&mut &mut bytes[..]), Ok(None)));
         assert_eq!(handshake.receive_eof(), Err(HandshakeError::ConnectionLost));
-        assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::Close, None));
+        assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::Close, Some(Timestamp::ZERO)));
         assert_eq!(handshake.receive_eof(), Ok(()));
     }
+}
+
+/// R52: after the end of the input a client that is not dropped has what is left of its deadline, and so it has after an
+/// error.
+#[test]
+fn r52_the_end_of_the_input_does_not_end_time() {
+    let at = |seconds| Timestamp::from_duration(Duration::from_secs(seconds));
+    let start = |config: &Config, bytes: &str| {
+        let (mut handshake, _) = connect(&Request::new("h", "/"), config);
+        handshake.handle_timeout(at(1), &mut BytesMut::new()).unwrap();
+        let failed = handshake.receive(&mut &mut bytes.as_bytes().to_vec()[..]).is_err();
+        assert!(handshake.receive_eof().is_err() != failed);
+        assert_eq!(handshake.transport(), Transport::Close);
+        handshake
+    };
+    let mut out = BytesMut::new();
+    for bytes in ["", "HTTP/1.1 404 no\r\n", "HTTP/1.1 404 no\r\n\r\nbody", "SSH", "HTTP/1.1 101 x\r\n\r\n"] {
+        let mut handshake = start(&Config::default(), bytes);
+        assert_eq!(handshake.poll_timeout(), Some(at(11)), "{bytes:?}");
+        assert_eq!(handshake.handle_timeout(at(10), &mut out), Ok(()));
+        assert_eq!(handshake.transport(), Transport::Close);
+        assert_eq!(handshake.handle_timeout(at(11), &mut out), Ok(()), "{bytes:?}");
+        assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::Abort, None));
+        assert_eq!(start(&Config::default().handshake_timeout(None), bytes).poll_timeout(), None);
+    }
+    // A connection has its own deadlines.
+    let (mut handshake, _) = connect(&Request::new("h", "/"), &Config::default());
+    let mut bytes = with("Sec-WebSocket-Protocol", &[]).into_bytes();
+    assert!(matches!(handshake.receive(&mut &mut bytes[..]), Ok(Some(_))));
+    assert_eq!((handshake.receive_eof(), handshake.poll_timeout()), (Ok(()), None));
 }
 
 #[test]

@@ -244,6 +244,42 @@ fn a_proxy_that_is_too_slow_is_given_up() {
     assert_eq!(tunnel.handle_timeout(at(99), &mut out), Ok(()));
 }
 
+/// R52: after the end of the input a tunnel that is not dropped has what is left of its deadline, and so it has after an
+/// error.
+#[test]
+fn r52_the_end_of_the_input_does_not_end_time() {
+    let at = |seconds| Timestamp::from_duration(Duration::from_secs(seconds));
+    let start = |config: &Config, proxy: &str, bytes: &[u8]| {
+        let mut out = BytesMut::new();
+        let mut tunnel = Proxy::parse(proxy).unwrap().connect("h", 1, config, &mut out).unwrap();
+        tunnel.handle_timeout(at(1), &mut out).unwrap();
+        let failed = tunnel.receive(&mut &mut bytes.to_vec()[..], &mut out).is_err();
+        assert!(tunnel.receive_eof().is_err() != failed);
+        assert_eq!(tunnel.transport(), Transport::Close);
+        tunnel
+    };
+    let mut out = BytesMut::new();
+    for (proxy, bytes) in [
+        ("http://proxy", &b""[..]),
+        ("http://proxy", b"HTTP/1.1 200"),
+        ("http://proxy", b"HTTP/1.1 403 no\r\n\r\n"),
+        ("socks5://proxy", b"\x05"),
+        ("socks5://proxy", b"\x04"),
+    ] {
+        let mut tunnel = start(&Config::default(), proxy, bytes);
+        assert_eq!(tunnel.poll_timeout(), Some(at(11)), "{bytes:?}");
+        assert_eq!(tunnel.handle_timeout(at(10), &mut out), Ok(()));
+        assert_eq!(tunnel.transport(), Transport::Close);
+        assert_eq!(tunnel.handle_timeout(at(11), &mut out), Ok(()), "{bytes:?}");
+        assert_eq!((tunnel.transport(), tunnel.poll_timeout()), (Transport::Abort, None));
+        assert_eq!(start(&Config::default().handshake_timeout(None), proxy, bytes).poll_timeout(), None);
+    }
+    // An open tunnel has no deadline of its own.
+    let (mut tunnel, mut out) = begin("http://proxy", "h", 1);
+    assert_eq!(tunnel.receive(&mut &mut b"HTTP/1.1 200 OK\r\n\r\n".to_vec()[..], &mut out), Ok(true));
+    assert_eq!((tunnel.receive_eof(), tunnel.poll_timeout()), (Ok(()), None));
+}
+
 #[test]
 fn where_no_tunnel_can_lead_is_the_callers_error() {
     for proxy in ["http://proxy", "socks5://proxy"] {
