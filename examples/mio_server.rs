@@ -265,9 +265,9 @@ impl Machine {
         if let Self::Handshake(handshake) = self
             && let Ok(Some(request)) = handshake.receive(&mut input, out)
         {
-            match answer(&request, out) {
-                Ok(Some(connection)) => *self = Self::Connection(Box::new(connection)),
-                _ => handshake.refuse(),
+            // A request that was refused leaves the handshake to wait until the client has seen the answer.
+            if let Ok(Some(connection)) = answer(&request, out) {
+                *self = Self::Connection(Box::new(connection));
             }
         }
         if let Self::Connection(connection) = self {

@@ -131,10 +131,10 @@ fn answer(request: &server::Request, handshake: &mut server::Handshake, out: &mu
     assert!(matches!(again, Err(Refused::Response(SendError::Answered))) && out.len() == written);
 
     let connected = accepted.is_ok();
+    assert_eq!(handshake.transport() == Transport::KeepOpen, connected);
     if let Ok(connection) = accepted {
         talk(connection, rest);
     } else {
-        handshake.refuse();
         assert_eq!(handshake.transport(), Transport::ShutdownWrite);
     }
     let extensions: Vec<_> = request

@@ -31,7 +31,7 @@ pub use self::socket::{NoDeadlines, Socket};
 use self::wire::Wire;
 pub use super::Error;
 use crate::{
-    CloseCode, CloseFrame, CloseInfo, Config, Connection, Event, Message, PreparedMessage, SendError,
+    CloseCode, CloseFrame, CloseInfo, Config, Connection, Event, Message, PreparedMessage, SendError, Transport,
     adapter::machine::join,
     handshake::{
         Refused,
@@ -89,9 +89,10 @@ pub fn accept_with<S: Socket>(
             Ok(Some(WebSocket { wire, connection }))
         }
         refused => {
-            // Until the client has seen the answer; what it sends meanwhile is discarded.
-            handshake.refuse();
-            let _ = wire.handshake(&mut handshake, server::Handshake::receive);
+            // Until the client has seen the answer, if there is one; what it sends meanwhile is discarded.
+            if handshake.transport() != Transport::KeepOpen {
+                let _ = wire.handshake(&mut handshake, server::Handshake::receive);
+            }
             refused.map(|_| None)
         }
     }

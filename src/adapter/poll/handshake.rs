@@ -10,7 +10,7 @@ use bytes::BytesMut;
 
 use super::{Io, WebSocket, wire::Wire};
 use crate::{
-    Config, Connection,
+    Config, Connection, Transport,
     adapter::Error,
     handshake::{
         Refused,
@@ -170,10 +170,11 @@ impl<I: Io> Upgrade<I> {
     }
 }
 
-/// Until the client has seen the answer; what it sends meanwhile is discarded.
+/// Waits until the client has seen the answer, if there is one; what it sends meanwhile is discarded.
 async fn refuse<I: Io>(wire: &mut Wire<I>, handshake: &mut server::Handshake) {
-    handshake.refuse();
-    let _ = wire.handshake(handshake, server::Handshake::receive).await;
+    if handshake.transport() != Transport::KeepOpen {
+        let _ = wire.handshake(handshake, server::Handshake::receive).await;
+    }
 }
 
 impl<I: Io> fmt::Debug for Upgrade<I> {
