@@ -899,7 +899,7 @@ fn r32_a_refused_request_is_known_to_its_handshake() {
     let accept_parts = |request: &server::Request, _: &mut BytesMut| {
         assert_eq!(request.accept_parts(&Response::new()).err(), Some(Refused::Request(UpgradeError::Upgrade)));
     };
-    let answers: [&dyn Fn(&server::Request, &mut BytesMut); 3] = [&reject, &accept, &accept_parts];
+    let answers: [fn(&server::Request, &mut BytesMut); 3] = [reject, accept, accept_parts];
     let config = Config::default().close_timeout(Duration::from_secs(3));
     for answer in answers {
         let mut handshake = refuse_later(&config, false, answer);
