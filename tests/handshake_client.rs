@@ -345,6 +345,29 @@ fn r48_the_reason_phrase_is_optional() {
     fails(with("X", &["X: \0"]), HandshakeError::Malformed(Malformed::ControlCharacter));
 }
 
+/// R48, R50: a line that no answer has fails at its CRLF at the latest, whole and byte by byte.
+#[test]
+fn r48_a_line_that_no_answer_has_fails_at_its_crlf() {
+    let fails_at_its_end = |bytes: &str, error: HandshakeError| {
+        assert_eq!(answer(&bytes[..bytes.len() - 1]), Ok(None), "{bytes:?}");
+        fails(bytes, error.clone());
+        // What follows does not change the verdict.
+        fails(format!("{bytes}\r\nUpgrade: websocket\r\n\r\n"), error);
+    };
+    let start_line = HandshakeError::Malformed(Malformed::StartLine);
+    for line in ["HTTP/1.1 99 x\r\n", "HTTP/1.1 600\r\n", "HTTP/1.1 1O1\r\n", "HTTP/1.1 101 \x7f\r\n"] {
+        fails_at_its_end(line, start_line.clone());
+    }
+    for line in ["Hello!\r\n", "H\r\n", "HTTP/1.1\r\n", "HTTP/2.0 101 x\r\n"] {
+        fails_at_its_end(line, HandshakeError::Version);
+    }
+    for field in ["foo\r\n", "a: b\r\nfoo\r\n", "foo ", ":"] {
+        let malformed = HandshakeError::Malformed(Malformed::FieldName);
+        fails_at_its_end(&format!("HTTP/1.1 101 x\r\n{field}"), malformed.clone());
+        fails_at_its_end(&format!("HTTP/1.1 100 x\r\n\r\nHTTP/1.1 101 x\r\n{field}"), malformed);
+    }
+}
+
 #[test]
 fn r49_interim_answers_are_skipped_but_counted() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </s>\r\n\r\n";
@@ -383,9 +406,39 @@ fn r52_an_end_before_the_answer_is_an_error() {
         let mut bytes = golden.as_bytes()[..len].to_vec();
         assert!(matches!(handshake.receive(&mut &mut bytes[..]), Ok(None)));
         assert_eq!(handshake.receive_eof(), Err(HandshakeError::ConnectionLost));
-        assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::Close, None));
+        assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::Close, Some(Timestamp::ZERO)));
         assert_eq!(handshake.receive_eof(), Ok(()));
     }
+}
+
+/// R52: after the end of the input a client that is not dropped has what is left of its deadline, and so it has after an
+/// error.
+#[test]
+fn r52_the_end_of_the_input_does_not_end_time() {
+    let at = |seconds| Timestamp::from_duration(Duration::from_secs(seconds));
+    let start = |config: &Config, bytes: &str| {
+        let (mut handshake, _) = connect(&Request::new("h", "/"), config);
+        handshake.handle_timeout(at(1), &mut BytesMut::new()).unwrap();
+        let failed = handshake.receive(&mut &mut bytes.as_bytes().to_vec()[..]).is_err();
+        assert!(handshake.receive_eof().is_err() != failed);
+        assert_eq!(handshake.transport(), Transport::Close);
+        handshake
+    };
+    let mut out = BytesMut::new();
+    for bytes in ["", "HTTP/1.1 404 no\r\n", "HTTP/1.1 404 no\r\n\r\nbody", "SSH", "HTTP/1.1 101 x\r\n\r\n"] {
+        let mut handshake = start(&Config::default(), bytes);
+        assert_eq!(handshake.poll_timeout(), Some(at(11)), "{bytes:?}");
+        assert_eq!(handshake.handle_timeout(at(10), &mut out), Ok(()));
+        assert_eq!(handshake.transport(), Transport::Close);
+        assert_eq!(handshake.handle_timeout(at(11), &mut out), Ok(()), "{bytes:?}");
+        assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::Abort, None));
+        assert_eq!(start(&Config::default().handshake_timeout(None), bytes).poll_timeout(), None);
+    }
+    // A connection has its own deadlines.
+    let (mut handshake, _) = connect(&Request::new("h", "/"), &Config::default());
+    let mut bytes = with("Sec-WebSocket-Protocol", &[]).into_bytes();
+    assert!(matches!(handshake.receive(&mut &mut bytes[..]), Ok(Some(_))));
+    assert_eq!((handshake.receive_eof(), handshake.poll_timeout()), (Ok(()), None));
 }
 
 #[test]

@@ -512,6 +512,43 @@ fn r29_the_verdict_is_early() {
     assert_eq!(at(&b"\r\n".repeat(60), &config), Some(99));
 }
 
+/// R2, R22, R25, R29: a line that no request has fails at its CRLF at the latest, whole and byte by byte.
+#[test]
+fn r29_a_line_that_no_request_has_fails_at_its_crlf() {
+    let fails = |bytes: &str, error: HandshakeError| {
+        let (last, before) = bytes.as_bytes().split_last().unwrap();
+        let waiting = serve(before);
+        assert_eq!((waiting.error, waiting.out.len(), waiting.transport), (None, 0, Transport::KeepOpen), "{bytes:?}");
+        let served = serve([before, &[*last]].concat());
+        assert_eq!((served.error.as_ref(), served.transport), (Some(&error), Transport::ShutdownWrite), "{bytes:?}");
+        assert_eq!(Some(served.status()), error.status(), "{bytes:?}");
+        // What follows does not change the verdict.
+        assert_eq!(serve(format!("{bytes}\r\nHost: h\r\n\r\n")), served, "{bytes:?}");
+    };
+    let start_line = HandshakeError::Malformed(Malformed::StartLine);
+    for line in
+        ["HELO relay\r\n", "SSH-2.0-x\r\n", "GET /\r\n", "GET\r\n", "GET / HTTP/1\r\n", "GET /\x7f HTTP/1.1\r\n"]
+    {
+        fails(line, start_line.clone());
+        fails(&format!("\r\n{line}"), start_line.clone());
+    }
+    for line in ["GET / HTTP/1.0\r\n", "GET / HTTP/2.0\r\n", "PRI * HTTP/2.0\r\n"] {
+        fails(line, HandshakeError::Version);
+    }
+    // A name fails at the first byte that none has; one without its colon at its CRLF.
+    for field in ["foo\r\n", "a: b\r\nfoo\r\n", "foo ", ":", "a\u{7f}", "(", "f\""] {
+        fails(&format!("GET / HTTP/1.1\r\n{field}"), HandshakeError::Malformed(Malformed::FieldName));
+    }
+    for (field, why) in [
+        ("foo\rx", Malformed::BareCr),
+        ("foo\n", Malformed::BareLf),
+        ("foo\0", Malformed::ControlCharacter),
+        ("foo: \x7f", Malformed::FieldValue),
+    ] {
+        fails(&format!("GET / HTTP/1.1\r\n{field}"), HandshakeError::Malformed(why));
+    }
+}
+
 /// R30: the first frames may be in the same segment.
 #[test]
 fn r30_frames_behind_the_request_stay_in_the_input() {
@@ -539,7 +576,6 @@ fn r31_the_origin_is_there_and_nothing_is_written_before_the_application_decides
     assert!(out.is_empty());
     request.reject(403, &[], b"no", &mut out).unwrap();
     assert_eq!(out, &b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno"[..]);
-    handshake.refuse();
     assert_eq!(handshake.transport(), Transport::ShutdownWrite);
 }
 
@@ -814,12 +850,153 @@ fn after_a_refusal_the_rest_is_discarded_until_its_end_or_a_deadline() {
     assert!(matches!(handshake.receive(&mut input, &mut out), Ok(None)));
     assert!(input.is_empty() && out.is_empty());
     assert_eq!(handshake.receive_eof(), Ok(()));
-    assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::Close, None));
+    assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::Close, Some(at(12))));
 
     let (mut handshake, mut out) = refuse();
     let mut flood = vec![b'x'; 1 << 20];
     assert!(matches!(handshake.receive(&mut &mut flood[..], &mut out), Ok(None)));
+    assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::Close, Some(at(12))));
+    assert!(out.is_empty());
+}
+
+/// A handshake at five seconds, whose request was handed out and then answered by `answer`.
+fn refuse_later(config: &Config, eof: bool, answer: impl Fn(&server::Request, &mut BytesMut)) -> server::Handshake {
+    let mut bytes = *b"GET / HTTP/1.1\r\nHost: h\r\n\r\nmore";
+    let (mut input, mut out) = (&mut bytes[..], BytesMut::new());
+    let mut handshake = server::Handshake::new(config);
+    handshake.handle_timeout(seconds(1), &mut out).unwrap();
+    let request = handshake.receive(&mut input, &mut out).unwrap().unwrap();
+    // While the request waits for its answer, the bytes behind it and the deadline stay as they are.
+    assert!(matches!(handshake.receive(&mut input, &mut out), Ok(None)));
+    assert_eq!(input, b"more");
+    if eof {
+        assert_eq!(handshake.receive_eof(), Ok(()));
+    }
+    handshake.handle_timeout(seconds(5), &mut out).unwrap();
+    assert_eq!(handshake.transport(), Transport::KeepOpen);
+    let running = config.handshake_timeout.map(|time| seconds(1) + time);
+    assert_eq!((handshake.poll_timeout(), out.len()), (running, 0));
+    answer(&request, &mut out);
+    handshake
+}
+
+fn seconds(seconds: u64) -> Timestamp {
+    Timestamp::from_duration(Duration::from_secs(seconds))
+}
+
+fn reject(request: &server::Request, out: &mut BytesMut) {
+    request.reject(404, &[], b"", out).unwrap();
+    assert!(out.starts_with(b"HTTP/1.1 404 "));
+}
+
+/// R32: the handshake knows of the answer by itself, from the moment that it is written.
+#[test]
+fn r32_a_refused_request_is_known_to_its_handshake() {
+    let accept = |request: &server::Request, out: &mut BytesMut| {
+        assert_eq!(request.accept(&Response::new(), out).err(), Some(Refused::Request(UpgradeError::Upgrade)));
+        assert!(out.starts_with(b"HTTP/1.1 426 "));
+    };
+    let accept_parts = |request: &server::Request, _: &mut BytesMut| {
+        assert_eq!(request.accept_parts(&Response::new()).err(), Some(Refused::Request(UpgradeError::Upgrade)));
+    };
+    let answers: [fn(&server::Request, &mut BytesMut); 3] = [reject, accept, accept_parts];
+    let config = Config::default().close_timeout(Duration::from_secs(3));
+    for answer in answers {
+        let mut handshake = refuse_later(&config, false, answer);
+        let mut out = BytesMut::new();
+        assert_eq!(
+            (handshake.transport(), handshake.poll_timeout()),
+            (Transport::ShutdownWrite, Some(Timestamp::ZERO))
+        );
+        handshake.handle_timeout(seconds(7), &mut out).unwrap();
+        assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::ShutdownWrite, Some(seconds(10))));
+        // What the client sends on is discarded, and wins no time.
+        let mut flood = vec![b'x'; 1 << 20];
+        let mut input = &mut flood[..];
+        assert!(matches!(handshake.receive(&mut input, &mut out), Ok(None)));
+        assert!(input.is_empty());
+        assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::ShutdownWrite, Some(seconds(10))));
+        assert_eq!(handshake.handle_timeout(seconds(10), &mut out), Ok(()));
+        assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::Abort, None));
+
+        // One byte more than 1 MiB.
+        let mut handshake = refuse_later(&config, false, answer);
+        let mut flood = vec![b'x'; (1 << 20) + 1];
+        assert!(matches!(handshake.receive(&mut &mut flood[..], &mut out), Ok(None)));
+        assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::Close, Some(Timestamp::ZERO)));
+        assert!(out.is_empty());
+    }
+    // An answer that was not given changes nothing.
+    let not_given = |request: &server::Request, out: &mut BytesMut| {
+        assert_eq!(request.reject(99, &[], b"", out), Err(SendError::Status));
+    };
+    let mut handshake = refuse_later(&config, false, not_given);
+    assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::KeepOpen, Some(seconds(11))));
+    assert_eq!(handshake.handle_timeout(seconds(11), &mut BytesMut::new()), Err(HandshakeError::Timeout));
+    let no_timeout = refuse_later(&config.close_timeout(None), false, reject);
+    assert_eq!((no_timeout.transport(), no_timeout.poll_timeout()), (Transport::ShutdownWrite, None));
+}
+
+/// R32: an accepted request is not a refused one, and what follows it stays for the connection.
+#[test]
+fn r32_an_accepted_request_leaves_the_input_to_the_connection() {
+    let mut bytes = [REQUEST.as_bytes(), b"\x81\x80mask"].concat();
+    let (mut input, mut out) = (&mut bytes[..], BytesMut::new());
+    let mut handshake = server::Handshake::new(&config());
+    let request = handshake.receive(&mut input, &mut out).unwrap().unwrap();
+    request.accept(&Response::new(), &mut out).unwrap();
+    assert_eq!(request.reject(404, &[], b"", &mut out), Err(SendError::Answered));
+    assert!(matches!(handshake.receive(&mut input, &mut out), Ok(None)));
+    assert_eq!((&*input, handshake.transport()), (&b"\x81\x80mask"[..], Transport::KeepOpen));
+}
+
+/// R32: the answer may come from another thread.
+#[test]
+fn r32_a_refusal_in_another_thread_is_known_to_the_handshake() {
+    let handshake = refuse_later(&Config::default(), false, |request, _| {
+        std::thread::scope(|scope| drop(scope.spawn(|| reject(request, &mut BytesMut::new()))));
+    });
+    assert_eq!(handshake.transport(), Transport::ShutdownWrite);
+}
+
+/// R52: after the end of the input a server that is not dropped has a deadline still.
+#[test]
+fn r52_the_end_of_the_input_does_not_end_time() {
+    let config = Config::default().close_timeout(Duration::from_secs(3));
+    let mut out = BytesMut::new();
+    // Before the request is complete: what is left for the handshake.
+    let lost = |config: &Config| {
+        let mut handshake = server::Handshake::new(config);
+        handshake.handle_timeout(seconds(1), &mut BytesMut::new()).unwrap();
+        assert_eq!(handshake.receive_eof(), Err(HandshakeError::ConnectionLost));
+        assert_eq!(handshake.transport(), Transport::Close);
+        handshake
+    };
+    let mut handshake = lost(&config);
+    assert_eq!(handshake.poll_timeout(), Some(seconds(11)));
+    assert_eq!(handshake.handle_timeout(seconds(10), &mut out), Ok(()));
     assert_eq!(handshake.transport(), Transport::Close);
+    assert_eq!(handshake.handle_timeout(seconds(11), &mut out), Ok(()));
+    assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::Abort, None));
+    assert_eq!(lost(&config.clone().handshake_timeout(None)).poll_timeout(), None);
+
+    // After it was refused, and before: what is left of `close_timeout`.
+    for eof_first in [false, true] {
+        let mut handshake = refuse_later(&config, eof_first, reject);
+        let expected = if eof_first { Transport::Close } else { Transport::ShutdownWrite };
+        assert_eq!((handshake.transport(), handshake.poll_timeout()), (expected, Some(Timestamp::ZERO)));
+        handshake.handle_timeout(seconds(7), &mut out).unwrap();
+        assert_eq!(handshake.receive_eof(), Ok(()));
+        assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::Close, Some(seconds(10))));
+        assert_eq!(handshake.handle_timeout(seconds(10), &mut out), Ok(()));
+        assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::Abort, None));
+        let untimed = refuse_later(&config.clone().close_timeout(None), eof_first, reject);
+        assert_eq!((untimed.transport(), untimed.poll_timeout()), (expected, None));
+    }
+    // While the application has not answered yet, the handshake's own deadline stays an error.
+    let mut handshake = refuse_later(&config, true, |_, _| {});
+    assert_eq!(handshake.handle_timeout(seconds(11), &mut out), Err(HandshakeError::Timeout));
+    assert_eq!(handshake.transport(), Transport::Abort);
     assert!(out.is_empty());
 }
 
@@ -832,7 +1009,7 @@ fn r52_an_end_before_the_request_is_an_error() {
         let mut handshake = server::Handshake::new(&config());
         assert!(matches!(handshake.receive(&mut &mut bytes[..], &mut out), Ok(None)));
         assert_eq!(handshake.receive_eof(), Err(HandshakeError::ConnectionLost));
-        assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::Close, None));
+        assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::Close, Some(Timestamp::ZERO)));
         assert_eq!(handshake.receive_eof(), Ok(()));
         assert!(out.is_empty());
     }
@@ -842,7 +1019,6 @@ fn r52_an_end_before_the_request_is_an_error() {
     let request = handshake.receive(&mut &mut bytes[..], &mut BytesMut::new()).unwrap().unwrap();
     assert_eq!((handshake.receive_eof(), handshake.transport()), (Ok(()), Transport::KeepOpen));
     request.reject(404, &[], b"", &mut BytesMut::new()).unwrap();
-    handshake.refuse();
     assert_eq!(handshake.transport(), Transport::Close);
 }
 

@@ -112,6 +112,20 @@ fn http_what_is_no_head_or_too_long_fails_at_once() {
 }
 
 #[test]
+fn http_a_line_that_no_answer_has_fails_at_its_crlf() {
+    for (bytes, error) in [
+        ("Hello!\r\n", HandshakeError::Version),
+        ("HTTP/1.1 600 x\r\n", HandshakeError::Malformed(Malformed::StartLine)),
+        ("HTTP/1.1 200 x\r\nfoo\r\n", HandshakeError::Malformed(Malformed::FieldName)),
+        ("HTTP/1.1 200 x\r\na ", HandshakeError::Malformed(Malformed::FieldName)),
+    ] {
+        let before = &bytes.as_bytes()[..bytes.len() - 1];
+        assert_eq!(every_cut("http://proxy", before).0, Ok(false), "{bytes:?}");
+        assert_eq!(every_cut("http://proxy", bytes.as_bytes()).0, Err(ProxyError::Head(error)), "{bytes:?}");
+    }
+}
+
+#[test]
 fn socks_without_credentials() {
     let (result, sent, left) = every_cut("socks5h://proxy", b"\x05\0\x05\0\0\x01\x7f\0\0\x01\x04\x38more");
     let expected = [b"\x05\x01\0", &b"\x05\x01\0\x03\x0eserver.example\x01\xbb"[..]].concat();
@@ -228,6 +242,42 @@ fn a_proxy_that_is_too_slow_is_given_up() {
     let (mut tunnel, mut out) = begin("http://proxy", "h", 1);
     assert_eq!(tunnel.receive(&mut &mut b"HTTP/1.1 200 OK\r\n\r\n".to_vec()[..], &mut out), Ok(true));
     assert_eq!(tunnel.handle_timeout(at(99), &mut out), Ok(()));
+}
+
+/// R52: after the end of the input a tunnel that is not dropped has what is left of its deadline, and so it has after an
+/// error.
+#[test]
+fn r52_the_end_of_the_input_does_not_end_time() {
+    let at = |seconds| Timestamp::from_duration(Duration::from_secs(seconds));
+    let start = |config: &Config, proxy: &str, bytes: &[u8]| {
+        let mut out = BytesMut::new();
+        let mut tunnel = Proxy::parse(proxy).unwrap().connect("h", 1, config, &mut out).unwrap();
+        tunnel.handle_timeout(at(1), &mut out).unwrap();
+        let failed = tunnel.receive(&mut &mut bytes.to_vec()[..], &mut out).is_err();
+        assert!(tunnel.receive_eof().is_err() != failed);
+        assert_eq!(tunnel.transport(), Transport::Close);
+        tunnel
+    };
+    let mut out = BytesMut::new();
+    for (proxy, bytes) in [
+        ("http://proxy", &b""[..]),
+        ("http://proxy", b"HTTP/1.1 200"),
+        ("http://proxy", b"HTTP/1.1 403 no\r\n\r\n"),
+        ("socks5://proxy", b"\x05"),
+        ("socks5://proxy", b"\x04"),
+    ] {
+        let mut tunnel = start(&Config::default(), proxy, bytes);
+        assert_eq!(tunnel.poll_timeout(), Some(at(11)), "{bytes:?}");
+        assert_eq!(tunnel.handle_timeout(at(10), &mut out), Ok(()));
+        assert_eq!(tunnel.transport(), Transport::Close);
+        assert_eq!(tunnel.handle_timeout(at(11), &mut out), Ok(()), "{bytes:?}");
+        assert_eq!((tunnel.transport(), tunnel.poll_timeout()), (Transport::Abort, None));
+        assert_eq!(start(&Config::default().handshake_timeout(None), proxy, bytes).poll_timeout(), None);
+    }
+    // An open tunnel has no deadline of its own.
+    let (mut tunnel, mut out) = begin("http://proxy", "h", 1);
+    assert_eq!(tunnel.receive(&mut &mut b"HTTP/1.1 200 OK\r\n\r\n".to_vec()[..], &mut out), Ok(true));
+    assert_eq!((tunnel.receive_eof(), tunnel.poll_timeout()), (Ok(()), None));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use sansock::{Config, Connection, HandshakeError, OriginPolicy, Refused, SendError, State, Transport, client, server};
 use sansock_fuzz::{
     cuts::Cuts,
-    http::{Front, Head, Limits, base64, head, status_line},
+    http::{Front, Head, Limits, base64, head, is_hopeless, status_line},
 };
 use sha1::{Digest, Sha1};
 
@@ -87,7 +87,7 @@ fn serve(config: &Config, mut cuts: Cuts, mut stream: &[u8]) -> Outcome {
             Ok(Some(request)) => {
                 assert!(out.is_empty(), "it is the application that answers");
                 rest = [&*input, stream].concat();
-                result = Some(Ok(answer(&request, &mut handshake, &mut out, &rest)));
+                result = Some(Ok(answer(&request, &handshake, &mut out, &rest)));
             }
             Err(error) => {
                 assert!(input.is_empty(), "the rest is discarded");
@@ -106,11 +106,14 @@ fn serve(config: &Config, mut cuts: Cuts, mut stream: &[u8]) -> Outcome {
         assert_eq!(out, before, "after the end there is nothing to say");
     }
     let eof = handshake.receive_eof();
+    if handshake.transport() == Transport::Close {
+        assert!(handshake.poll_timeout().is_some(), "the end of the input does not end time");
+    }
     Outcome { result, out, rest, eof }
 }
 
 /// The application's part: it accepts what it can, with a subprotocol and a field of its own.
-fn answer(request: &server::Request, handshake: &mut server::Handshake, out: &mut BytesMut, rest: &[u8]) -> Answer {
+fn answer(request: &server::Request, handshake: &server::Handshake, out: &mut BytesMut, rest: &[u8]) -> Answer {
     if request.verdict().is_ok() {
         for field in [("Upgrade", &b"x"[..]), ("X", b"a\r\nb"), ("X: y\r\nZ", b"")] {
             let fields = [field];
@@ -133,8 +136,8 @@ fn answer(request: &server::Request, handshake: &mut server::Handshake, out: &mu
     let connected = accepted.is_ok();
     if let Ok(connection) = accepted {
         talk(connection, rest);
+        assert_eq!(handshake.transport(), Transport::KeepOpen);
     } else {
-        handshake.refuse();
         assert_eq!(handshake.transport(), Transport::ShutdownWrite);
     }
     let extensions: Vec<_> = request
@@ -163,6 +166,7 @@ fn judge_server(outcome: &Outcome, stream: &[u8], limits: Limits) {
         (None, _) => {
             assert_eq!(outcome.eof, Err(HandshakeError::ConnectionLost));
             assert!(outcome.out.is_empty());
+            assert!(!is_hopeless(stream, true) || !stream.is_ascii(), "a line that no request has did not fail");
         }
         (Some(Ok(answer)), Front::Head(head)) => {
             assert_eq!(answer.fields, head.fields);
@@ -261,6 +265,9 @@ fn ask(config: &Config, mut cuts: Cuts, mut stream: &[u8]) -> Outcome {
         }
     }
     let eof = handshake.receive_eof();
+    if handshake.transport() == Transport::Close {
+        assert!(handshake.poll_timeout().is_some(), "the end of the input does not end time");
+    }
     Outcome { result, out: BytesMut::new(), rest, eof }
 }
 
@@ -278,7 +285,11 @@ fn judge_client(outcome: &Outcome, stream: &[u8], limits: Limits, accept: &str) 
             assert_ne!(status_line(&head.start).map(|line| line.1), Some(101), "a whole 101 was not seen");
             assert!(matches!(outcome.eof, Err(HandshakeError::Rejected(_))), "{:?}", outcome.eof);
         }
-        (None, _) => assert_eq!(outcome.eof, Err(HandshakeError::ConnectionLost)),
+        (None, Front::Incomplete) => {
+            assert_eq!(outcome.eof, Err(HandshakeError::ConnectionLost));
+            assert!(!is_hopeless(&stream[at..], false), "a line that no answer has did not fail");
+        }
+        (None, Front::Malformed) => assert_eq!(outcome.eof, Err(HandshakeError::ConnectionLost)),
         (Some(Ok(answer)), Front::Head(head)) => {
             assert!(head.opens_websocket(accept, &SUBPROTOCOLS), "accepted what opens no connection");
             assert_eq!(answer.fields, head.fields);

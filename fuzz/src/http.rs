@@ -57,6 +57,22 @@ pub fn head(stream: &[u8], is_request: bool, limits: Limits) -> Front {
     if well_formed && within { Front::Head(Head { start, fields, len }) } else { Front::Malformed }
 }
 
+/// Whether a complete line of an incomplete head is one that no head has.
+pub fn is_hopeless(mut stream: &[u8], is_request: bool) -> bool {
+    while is_request && let Some(rest) = stream.strip_prefix(b"\r\n") {
+        stream = rest;
+    }
+    let mut lines = split(stream, b"\r\n");
+    lines.pop();
+    let mut lines = lines.into_iter();
+    let is_start = |line: &[u8]| if is_request { request_line(line).is_some() } else { status_line(line).is_some() };
+    let is_field = |line: &[u8]| {
+        let colon = line.iter().position(|&byte| byte == b':');
+        colon.is_some_and(|colon| is_token(&line[..colon]) && line[colon..].iter().all(|&byte| is_text(byte)))
+    };
+    lines.next().is_some_and(|line| !is_start(line)) || lines.any(|line| !is_field(line))
+}
+
 /// Method and target of a request of HTTP/1.1.
 pub fn request_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let [method, target, b"HTTP/1.1"] = split(line, b" ")[..] else { return None };

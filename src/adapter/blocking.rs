@@ -34,7 +34,7 @@ pub use self::{
 use self::{closer::Wake, wire::Wire};
 pub use super::Error;
 use crate::{
-    CloseCode, CloseFrame, CloseInfo, Config, Connection, Driver, Event, Message, Outbox, PreparedMessage, SendError,
+    CloseCode, CloseFrame, CloseInfo, Config, Connection, Driver, Event, Message, Outbox, PreparedMessage, SendError, Transport,
     adapter::join::join,
     handshake::{
         Refused,
@@ -94,8 +94,10 @@ pub fn accept_with<S: Socket>(
             Ok(Some(WebSocket { wire }))
         }
         refused => {
-            // Until the client has seen the answer; what it sends meanwhile is discarded.
-            let _ = wire.handshake(|_| ());
+            // Until the client has seen the answer, if there is one; what it sends meanwhile is discarded.
+            if wire.driver.machine().transport() != Transport::KeepOpen {
+                let _ = wire.handshake(|_| ());
+            }
             Ok(refused.map(|_| None)?)
         }
     }

@@ -131,7 +131,7 @@ impl Handshake {
     pub fn receive(&mut self, input: &mut &mut [u8]) -> Result<Option<(Connection, Response)>, HandshakeError> {
         let result = self.advance(input);
         if result.is_err() {
-            self.close(Phase::Closed);
+            self.phase = Phase::Closed;
         }
         if !matches!(self.phase, Phase::Done)
             && (result.is_err() || matches!(self.phase, Phase::Closed | Phase::Aborted))
@@ -154,20 +154,22 @@ impl Handshake {
         } else {
             Err(HandshakeError::Rejected(Box::new(response)))
         };
-        self.close(if result.is_ok() { Phase::Done } else { Phase::Closed });
+        match result {
+            Ok(_) => self.done(),
+            Err(_) => self.phase = Phase::Closed,
+        }
         result
     }
 
     /// The server has shut down its half, or the transport ended: the end of a body that has no other, and an error in
     /// any case, unless the handshake is over.
+    ///
+    /// It does not end time: what is left of [`handshake_timeout`](Config::handshake_timeout) stays a deadline, until you
+    /// drop the handshake.
     pub fn receive_eof(&mut self) -> Result<(), HandshakeError> {
         match core::mem::replace(&mut self.phase, Phase::Closed) {
-            Phase::Head(_) => {
-                self.close(Phase::Closed);
-                Err(HandshakeError::ConnectionLost)
-            }
+            Phase::Head(_) => Err(HandshakeError::ConnectionLost),
             Phase::Body(response, mut body) => {
-                self.close(Phase::Closed);
                 body.receive_eof();
                 Err(response.rejected(body))
             }
@@ -187,14 +189,16 @@ impl Handshake {
     /// Tells the time: once after [`connect`], after each `receive`, and when it is due.
     ///
     /// [`HandshakeError::Timeout`] when the server took longer than [`handshake_timeout`](Config::handshake_timeout);
-    /// [`HandshakeError::Rejected`] instead, when only the body of its answer is late.
+    /// [`HandshakeError::Rejected`] instead, when only the body of its answer is late. A handshake that failed before, and
+    /// was not dropped, ends without another error.
     pub fn handle_timeout(&mut self, now: Timestamp, _out: &mut BytesMut) -> Result<(), HandshakeError> {
         if !self.deadline.passed(now) {
             return Ok(());
         }
         match core::mem::replace(&mut self.phase, Phase::Aborted) {
             Phase::Body(response, body) => Err(response.rejected(body)),
-            _ => Err(HandshakeError::Timeout),
+            Phase::Head(_) => Err(HandshakeError::Timeout),
+            Phase::Done | Phase::Closed | Phase::Aborted => Ok(()),
         }
     }
 
@@ -257,7 +261,7 @@ impl Handshake {
         let response = Response { reason, head, status, subprotocol: None, body: Vec::new(), whole: true };
         if status == 101 {
             let connected = self.offer.finish(response, Some(&self.key))?;
-            self.close(Phase::Done);
+            self.done();
             return Ok(Some(connected));
         }
         let body = Body::new(status, &response.head, self.offer.config.max_body_len, self.offer.config.max_head_len);
@@ -265,8 +269,9 @@ impl Handshake {
         Ok(None)
     }
 
-    fn close(&mut self, phase: Phase) {
-        self.phase = phase;
+    /// It is the connection's time from here.
+    fn done(&mut self) {
+        self.phase = Phase::Done;
         self.deadline = Deadline::Off;
     }
 }

@@ -58,7 +58,8 @@ pub(crate) trait StartLine: Sized {
     /// Whether it may begin with this byte.
     fn begins_with(byte: u8) -> bool;
 
-    /// Parses the head at the front of `bytes`, which has at most so many fields; `None` when it is not complete.
+    /// Parses the head at the front of `bytes`, which has at most this many fields; `None` when it is not complete.
+    /// A start line whose end is there is judged even if no field line follows yet.
     ///
     /// Lets pass two things that no head has: empty lines before it, and lines that end in LF alone.
     fn parse(bytes: &[u8], max_fields: usize) -> Result<Option<Parsed<Self>>, HandshakeError>;
@@ -100,15 +101,15 @@ impl StartLine for RequestLine {
         let (mut stack, mut heap) = ([const { MaybeUninit::uninit() }; ON_STACK], Vec::new());
         let slots = slots(max_fields, &mut stack, &mut heap);
         let mut request = httparse::Request::new(&mut []);
-        let len = match request.parse_with_uninit_headers(bytes, slots) {
-            Ok(httparse::Status::Complete(len)) => len,
-            Ok(httparse::Status::Partial) => return Ok(None),
+        let status = match request.parse_with_uninit_headers(bytes, slots) {
+            Ok(status) => status,
             Err(httparse::Error::Version) if names_a_version(bytes) => return Err(HandshakeError::Version),
             Err(error) => return Err(malformed(error).into()),
         };
-        if request.version != Some(1) {
+        if request.version == Some(0) {
             return Err(HandshakeError::Version);
         }
+        let httparse::Status::Complete(len) = status else { return Ok(None) };
         let method = span(bytes, request.method.unwrap_or_default().as_bytes());
         let target = span(bytes, request.path.unwrap_or_default().as_bytes());
         Ok(Some(Parsed { len, start: Self { method, target }, fields: spans(bytes, request.headers) }))
@@ -127,14 +128,18 @@ impl StartLine for StatusLine {
         let slots = slots(max_fields, &mut stack, &mut heap);
         let mut response = httparse::Response::new(&mut []);
         let parser = httparse::ParserConfig::default();
-        let len = match parser.parse_response_with_uninit_headers(&mut response, bytes, slots) {
-            Ok(httparse::Status::Complete(len)) => len,
-            Ok(httparse::Status::Partial) => return Ok(None),
+        let parsed = match parser.parse_response_with_uninit_headers(&mut response, bytes, slots) {
+            Ok(parsed) => parsed,
             Err(httparse::Error::Version) => return Err(HandshakeError::Version),
             Err(error) => return Err(malformed(error).into()),
         };
-        let (Some(minor_version), Some(status @ 100..=599)) = (response.version, response.code) else {
+        if response.code.is_some_and(|status| !matches!(status, 100..=599)) {
             return Err(Malformed::StartLine.into());
+        }
+        let (httparse::Status::Complete(len), Some(minor_version), Some(status)) =
+            (parsed, response.version, response.code)
+        else {
+            return Ok(None);
         };
         let reason = span(bytes, response.reason.unwrap_or_default().as_bytes());
         Ok(Some(Parsed { len, start: Self { minor_version, status, reason }, fields: spans(bytes, response.headers) }))

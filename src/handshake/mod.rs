@@ -15,6 +15,7 @@ use alloc::string::String;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha1::{Digest, Sha1};
 
+mod answer;
 mod body;
 pub mod client;
 mod deadline;

@@ -3,15 +3,13 @@
 #[cfg(feature = "deflate")]
 use alloc::string::ToString;
 use alloc::{string::String, vec::Vec};
-use core::{
-    fmt,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use core::fmt;
 
 use bytes::BytesMut;
 
 use super::{
     accept,
+    answer::Answer,
     error::{HandshakeError, Malformed, Refused, UpgradeError},
     extended_connect::{Pseudo, is_connection_specific},
     head::{Fields, Head, RequestLine, Span},
@@ -55,7 +53,8 @@ pub struct Request {
     stream: Option<Stream>,
     content_length: Option<u64>,
     transfer_encoding: bool,
-    answered: AtomicBool,
+    /// The handshake that hands the request out has it too.
+    pub(super) answer: Answer,
 }
 
 /// What a request on a stream has in place of Host and Upgrade.
@@ -140,7 +139,7 @@ impl Request {
             stream: Some(Stream { authority, has_protocol: pseudo.has_protocol() }),
             content_length: RequestFields::collect(head.raw_fields()).content_length().ok(),
             transfer_encoding: false,
-            answered: AtomicBool::new(false),
+            answer: Answer::pending(),
             head,
         })
     }
@@ -163,15 +162,16 @@ impl Request {
         let subprotocols = head.all("sec-websocket-protocol");
         let verdict = fields.verdict(head.bytes(method), head.bytes(target), subprotocols, &config.origin);
         let (content_length, transfer_encoding) = (fields.content_length().ok(), fields.transfer_encoding);
-        let answered = AtomicBool::new(false);
+        let answer = Answer::pending();
         let verdict = verdict.map(Some);
-        Self { head, method, target, config, verdict, stream: None, content_length, transfer_encoding, answered }
+        Self { head, method, target, config, verdict, stream: None, content_length, transfer_encoding, answer }
     }
 
     /// Writes the 101 and returns the connection, if the request is an opening handshake (§4.2.2); its first frames may
     /// be in `input` already.
     ///
-    /// [`Refused::Request`] if it is none: the answer that says so is in `out`, and [`Handshake::refuse`](super::server::Handshake::refuse) is next.
+    /// [`Refused::Request`] if it is none: the answer that says so is in `out`, and the
+    /// [`Handshake`](super::server::Handshake) that read the request knows of it, as after [`reject`](Self::reject).
     /// [`Refused::Response`] if the response is not valid, or the request was answered before: nothing was written.
     ///
     /// A request [`from_fields`](Self::from_fields) has no bytes of HTTP/1.1: only
@@ -180,14 +180,10 @@ impl Request {
         if self.stream.is_some() {
             return Err(SendError::Stream.into());
         }
-        let key = match self.check(response) {
-            Err(Refused::Request(error)) => {
-                let head_only = self.method() == "HEAD";
-                write::refusal(out, error.status(), error.fields(), error.reason(), head_only);
-                return Err(Refused::Request(error));
-            }
-            other => other?,
-        };
+        let key = self.check(response, |error| {
+            let head_only = self.method() == "HEAD";
+            write::refusal(out, error.status(), error.fields(), error.reason(), head_only);
+        })?;
         let mut connection = Connection::server(&self.config);
         let extensions = self.extend(&mut connection);
         out.reserve(256);
@@ -213,16 +209,17 @@ impl Request {
     ///
     /// [`Refused::Request`] is answered by its [`status`](UpgradeError::status) and [`fields`](UpgradeError::fields).
     pub fn accept_parts<'a>(&self, response: &Response<'a>) -> Result<(Connection, Accepted<'a>), Refused> {
-        let key = self.check(response)?;
+        let key = self.check(response, |_| {})?;
         let mut connection = Connection::server(&self.config);
         let extensions = self.extend(&mut connection);
         let accept = key.as_ref().map(accept);
         Ok((connection, Accepted { accept, subprotocol: response.subprotocol, extensions }))
     }
 
-    /// Whether it may be answered like this; then that is its one answer, which this key goes into, if it has one.
-    fn check(&self, response: &Response<'_>) -> Result<Option<[u8; 24]>, Refused> {
-        if self.answered.load(Ordering::Relaxed) {
+    /// Whether it may be answered like this; then that is its one answer, which this key goes into, if it has one. If it
+    /// is no opening handshake, `refuse` writes why.
+    fn check(&self, response: &Response<'_>, refuse: impl FnOnce(UpgradeError)) -> Result<Option<[u8; 24]>, Refused> {
+        if self.answer.is_given() {
             return Err(SendError::Answered.into());
         }
         if self.verdict.is_ok() {
@@ -236,8 +233,12 @@ impl Request {
                 return Err(SendError::ConnectionSpecific.into());
             }
         }
-        self.claim()?;
-        self.verdict.map_err(Refused::Request)
+        self.answer.give()?;
+        self.verdict.map_err(|error| {
+            refuse(error);
+            self.answer.refuse();
+            error.into()
+        })
     }
 
     /// Agrees on the first extension of those offered that this side speaks too (§9.1); the list that says so.
@@ -268,7 +269,8 @@ impl Request {
     }
 
     /// Answers without a connection: any status from 200 to 599, with fields and a body. Content-Length and
-    /// `Connection: close` are added; a HEAD request gets the length of the body only. [`Handshake::refuse`](super::server::Handshake::refuse) is next.
+    /// `Connection: close` are added; a HEAD request gets the length of the body only. The
+    /// [`Handshake`](super::server::Handshake) that read the request knows of it when this returns.
     pub fn reject(&self, status: u16, fields: &[Field<'_>], body: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
         if self.stream.is_some() {
             return Err(SendError::Stream);
@@ -277,8 +279,9 @@ impl Request {
             return Err(SendError::Status);
         }
         write::check_fields(fields, &MANAGED)?;
-        self.claim()?;
+        self.answer.give()?;
         write::answer(out, status, &fields.iter().copied(), body, self.method() == "HEAD");
+        self.answer.refuse();
         Ok(())
     }
 
@@ -359,11 +362,6 @@ impl Request {
     #[must_use]
     pub fn content_length(&self) -> u64 {
         self.content_length.unwrap_or_default()
-    }
-
-    /// The one answer is given now.
-    fn claim(&self) -> Result<(), SendError> {
-        if self.answered.swap(true, Ordering::Relaxed) { Err(SendError::Answered) } else { Ok(()) }
     }
 }
 

@@ -1,17 +1,20 @@
 //! The way of a head (RFC 9112 §2 to §5) from the bytes of a transport to a [`Head`]: [`Scanner`].
 //!
-//! A head that comes in one piece is parsed where it lies. Of one that comes in pieces each is looked at as it comes,
-//! up to the first byte that no head can have there, and the whole is parsed at its end. Both find the same, and what
-//! is held is never more than the limit.
+//! A head that arrives in one piece is parsed in place. Every other head is scanned byte by byte, up to the first byte
+//! that no head can have there. Its start line is judged at its CRLF, a field line as it arrives, so that a line that no
+//! head can have fails at its CRLF at the latest. The whole is parsed at its end. Both ways find the same, and at most the
+//! limit is held.
 
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 use super::{
     error::{HandshakeError, Malformed},
-    head::{Head, ON_STACK, StartLine},
+    head::{Head, ON_STACK, StartLine, is_token_byte},
 };
 use crate::config::Config;
+
+const DEL: u8 = 0x7F;
 
 /// Reads one head.
 #[derive(Debug)]
@@ -38,10 +41,14 @@ enum Place {
     Before,
     /// After the CR of an empty line before the start line.
     BeforeLf,
-    /// In a line, or right behind it.
+    /// In the start line or a field's value, or right behind it.
     Line,
     /// After a line's CR.
     LineLf,
+    /// In a field's name, or right behind it.
+    Name,
+    /// After a CR that follows a name without its colon.
+    NameLf,
     /// At the first byte of a field line, or of the empty line that ends the head.
     Fresh,
     /// After the CR of that empty line.
@@ -99,6 +106,16 @@ impl<S: StartLine> Scanner<S> {
                     expect_lf(byte)?;
                     self.place = Place::Fresh;
                     at += 1;
+                    if self.fields == 0 {
+                        hold(&mut self.held, &window[start..at], self.max_head);
+                        start = at;
+                        S::parse(&self.held, 0)?;
+                    }
+                }
+                Place::Name => at += self.name(&window[at..])?,
+                Place::NameLf => {
+                    expect_lf(byte)?;
+                    return Err(Malformed::FieldName.into());
                 }
                 Place::Fresh => {
                     self.fresh_line(byte)?;
@@ -162,26 +179,55 @@ impl<S: StartLine> Scanner<S> {
         Ok(())
     }
 
-    /// Goes on in a line, as far as `window` and the line's limit reach; returns how far it came.
+    /// Continues the start line or a field's value, as far as `window` and the line's limit reach; returns how far it
+    /// came.
     fn line(&mut self, window: &[u8]) -> Result<usize, HandshakeError> {
-        let run = &window[..window.len().min(self.max_line - self.line)];
+        let run = self.within_limit(window);
         let len = find_control(run).unwrap_or(run.len());
+        // RFC 9110 §5.5: no field value has a DEL. One in the start line is judged with that.
+        if self.fields > 0 && run[..len].contains(&DEL) {
+            return Err(Malformed::FieldValue.into());
+        }
         self.line += len;
         match window.get(len) {
             None => Ok(len),
-            Some(b'\r') if window.get(len + 1) == Some(&b'\n') => {
-                self.place = Place::Fresh;
-                Ok(len + 2)
-            }
             Some(b'\r') => {
                 self.place = Place::LineLf;
                 Ok(len + 1)
             }
-            Some(_) if len == run.len() && self.fields == 0 => Err(HandshakeError::StartLineTooLong),
-            Some(_) if len == run.len() => Err(HandshakeError::FieldTooLong),
-            Some(b'\n') => Err(Malformed::BareLf.into()),
-            Some(_) => Err(Malformed::ControlCharacter.into()),
+            Some(_) if len == run.len() => Err(self.too_long()),
+            Some(&byte) => Err(control(byte).into()),
         }
+    }
+
+    /// Continues a field's name in the same way, up to its colon (RFC 9112 §5.1).
+    fn name(&mut self, window: &[u8]) -> Result<usize, HandshakeError> {
+        let run = self.within_limit(window);
+        let len = run.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(run.len());
+        self.line += len;
+        match window.get(len) {
+            None => Ok(len),
+            Some(b'\r') => {
+                self.place = Place::NameLf;
+                Ok(len + 1)
+            }
+            Some(_) if len == run.len() => Err(self.too_long()),
+            Some(b':') if self.line > 0 => {
+                self.place = Place::Line;
+                Ok(len)
+            }
+            Some(&byte) if is_control(byte) => Err(control(byte).into()),
+            Some(_) => Err(Malformed::FieldName.into()),
+        }
+    }
+
+    /// As much of `window` as the open line may still have.
+    fn within_limit<'w>(&self, window: &'w [u8]) -> &'w [u8] {
+        &window[..window.len().min(self.max_line - self.line)]
+    }
+
+    fn too_long(&self) -> HandshakeError {
+        if self.fields == 0 { HandshakeError::StartLineTooLong } else { HandshakeError::FieldTooLong }
     }
 
     fn fresh_line(&mut self, byte: u8) -> Result<(), HandshakeError> {
@@ -192,11 +238,16 @@ impl<S: StartLine> Scanner<S> {
             _ => {
                 self.fields += 1;
                 self.line = 0;
-                Place::Line
+                Place::Name
             }
         };
         Ok(())
     }
+}
+
+/// Why a line does not have this control character.
+fn control(byte: u8) -> Malformed {
+    if byte == b'\n' { Malformed::BareLf } else { Malformed::ControlCharacter }
 }
 
 fn expect_lf(byte: u8) -> Result<(), HandshakeError> {
@@ -262,15 +313,16 @@ mod tests {
         }
     }
 
-    /// What a head that comes in pieces of this length is: how much of it was taken, the head's text and its start line.
-    fn scan<S: StartLine + Debug>(bytes: &[u8], len: usize, config: &Config) -> String {
+    /// The result for a head that arrives in these pieces: how much of it was taken, the head's text and its start line.
+    fn scan<'a, S: StartLine + Debug>(pieces: impl IntoIterator<Item = &'a [u8]>, config: &Config) -> String {
         let mut scanner = Scanner::<S>::new(config);
         let mut taken = 0;
-        for piece in bytes.chunks(len) {
+        for piece in pieces {
             let mut piece = piece.to_vec();
+            let len = piece.len();
             let mut input = &mut piece[..];
             let result = scanner.receive(&mut input);
-            taken += len.min(bytes.len() - taken) - input.len();
+            taken += len - input.len();
             match result {
                 Ok(None) => {}
                 Ok(Some(head)) => return format!("{taken}: {head:?}"),
@@ -280,20 +332,26 @@ mod tests {
         "unfinished".into()
     }
 
-    /// Every byte of a head is changed into every other, left out, and doubled.
+    /// Every byte of a head is changed into every other, left out, and doubled; every line of it is cut short.
     #[test]
     fn a_head_is_the_same_in_one_piece_and_in_many() {
         fn check<S: StartLine + Debug>(head: &[u8], config: &Config) {
-            let same = |bytes: &[u8]| {
-                let whole = scan::<S>(bytes, bytes.len(), config);
-                assert_eq!(whole, scan::<S>(bytes, 1, config), "{}", bytes.escape_ascii());
+            let same = |bytes: &[u8], cuts: &mut dyn Iterator<Item = usize>| {
+                let whole = scan::<S>([bytes], config);
+                assert_eq!(whole, scan::<S>(bytes.chunks(1), config), "{}", bytes.escape_ascii());
+                for cut in cuts {
+                    let (one, other) = bytes.split_at(cut.min(bytes.len()));
+                    assert_eq!(whole, scan::<S>([one, other], config), "{} at {cut}", bytes.escape_ascii());
+                }
             };
-            same(head);
+            same(head, &mut (0..head.len()));
             for at in 0..head.len() {
-                same(&[&head[..at], &head[at + 1..]].concat());
-                same(&[&head[..at], &head[at..=at], &head[at..]].concat());
+                same(&[&head[..at], &head[at + 1..]].concat(), &mut (0..head.len()));
+                same(&[&head[..at], &head[at..=at], &head[at..]].concat(), &mut (0..head.len()));
+                same(&[&head[..at], b"\r\n", &head[at..]].concat(), &mut (0..head.len() + 2));
                 for byte in 0..=255 {
-                    same(&[&head[..at], &[byte], &head[at + 1..]].concat());
+                    let mutated = [&head[..at], &[byte], &head[at + 1..]].concat();
+                    same(&mutated, &mut [at, at + 1, at + 2, head.len() / 2].into_iter());
                 }
             }
         }
@@ -307,7 +365,35 @@ mod tests {
             }
         }
         let config = config.max_line_len(15).max_headers(4).max_head_len(48);
-        assert!(scan::<RequestLine>(request, request.len(), &config).starts_with("48: "));
+        assert!(scan::<RequestLine>([&request[..]], &config).starts_with("48: "));
+    }
+
+    /// The verdict on a start line is the one that the parser has for a whole head with it.
+    #[test]
+    fn a_start_line_is_judged_at_its_crlf_as_in_a_whole_head() {
+        fn check<S: StartLine + Debug>(line: &[u8]) {
+            let config = Config::default();
+            let judge = |line: &[u8]| {
+                let whole = S::parse(&[line, b"\r\nHost: h\r\n\r\n"].concat(), 1);
+                let at_crlf = scan::<S>([&[line, b"\r\n"].concat()[..]], &config);
+                let expected = whole.map_or_else(|error| format!("{error:?}"), |_| "unfinished".into());
+                assert_eq!(at_crlf, expected, "{}", line.escape_ascii());
+            };
+            for at in 0..line.len() {
+                if at > 0 {
+                    judge(&line[..at]);
+                    judge(&[&line[..at], &line[at + 1..]].concat());
+                }
+                judge(&[&line[..at], &line[at..=at], &line[at..]].concat());
+                for byte in (0x20..=255).filter(|&byte| at > 0 || S::begins_with(byte)) {
+                    judge(&[&line[..at], &[byte], &line[at + 1..]].concat());
+                }
+            }
+        }
+        check::<RequestLine>(b"GET /a HTTP/1.1");
+        check::<RequestLine>(b"GET /a HTTP/1.0");
+        check::<StatusLine>(b"HTTP/1.1 101 Switching");
+        check::<StatusLine>(b"HTTP/1.0 101");
     }
 
     #[test]

@@ -6,13 +6,17 @@ use core::time::Duration;
 use bytes::BytesMut;
 
 pub use super::request::{Accepted, Request, Response};
-use super::{deadline::Deadline, error::HandshakeError, head::RequestLine, scan::Scanner, write};
+use super::{answer::Answer, deadline::Deadline, error::HandshakeError, head::RequestLine, scan::Scanner, write};
 use crate::{config::Config, connection::Transport, timer::Timestamp};
 
 /// How much a client may send on after its request was refused, before the wait for its end is over.
 const MAX_DISCARDED: usize = 1 << 20;
 
 /// Reads the request. No I/O and no clock; holds at most [`max_head_len`](Config::max_head_len) and some 500 bytes.
+///
+/// A handshake whose request was accepted is dropped. One whose request was refused is driven on, until
+/// [`transport`](Self::transport) says [`Transport::Close`] or [`Transport::Abort`], so that the client can read the
+/// answer.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -43,14 +47,16 @@ pub struct Handshake {
 enum Phase {
     /// The request is on its way.
     Reading(Scanner<RequestLine>),
-    /// It was handed out.
+    /// It was handed out. Whether the client has ended its half since.
     Answering {
+        answer: Answer,
         eof: bool,
     },
-    /// It was refused; so many bytes came since.
+    /// It was refused; this many bytes came since.
     Refused {
         discarded: usize,
     },
+    /// The client has ended its half, or sent too much after a refusal.
     Closed,
     Aborted,
 }
@@ -72,78 +78,80 @@ impl Handshake {
     ///
     /// Every valid HTTP/1.1 request is handed out, whether it asks for a WebSocket or a page. What is none, or exceeds
     /// a limit, is an error, and its answer is in `out` (400, 414, 431, 501 or 505): write it, then do what
-    /// [`transport`](Self::transport) says. After an error `input` is discarded.
+    /// [`transport`](Self::transport) says. After an error, and after the application has refused the request, `input`
+    /// is discarded.
     pub fn receive(&mut self, input: &mut &mut [u8], out: &mut BytesMut) -> Result<Option<Request>, HandshakeError> {
+        self.notice_refusal();
         let Phase::Reading(scanner) = &mut self.phase else {
             self.discard(input);
             return Ok(None);
         };
         let Some(head) = scanner.receive(input).transpose() else { return Ok(None) };
-        self.phase = Phase::Answering { eof: false };
         let Some(config) = self.config.take() else { return Ok(None) };
         let request = head.and_then(|head| Request::read(head, config));
-        if let Err(error) = &request {
-            if let Some(status) = error.status() {
-                write::refusal(out, status, &[], error.reason(), false);
+        match &request {
+            Ok(request) => self.phase = Phase::Answering { answer: request.answer.clone(), eof: false },
+            Err(error) => {
+                if let Some(status) = error.status() {
+                    write::refusal(out, status, &[], error.reason(), false);
+                }
+                self.refused(Phase::Refused { discarded: 0 });
+                self.discard(input);
             }
-            self.refuse();
-            self.discard(input);
         }
         request.map(Some)
     }
 
     /// The client has shut down its half, or the transport ended. An error while the request is not complete.
+    ///
+    /// It does not end time: the deadline that is running stays, until you drop the handshake.
     pub fn receive_eof(&mut self) -> Result<(), HandshakeError> {
+        self.notice_refusal();
         match &mut self.phase {
-            Phase::Answering { eof } => *eof = true,
+            Phase::Answering { eof, .. } => *eof = true,
             Phase::Reading(_) => {
-                self.close(Phase::Closed);
+                self.phase = Phase::Closed;
                 return Err(HandshakeError::ConnectionLost);
             }
-            Phase::Refused { .. } => self.close(Phase::Closed),
+            Phase::Refused { .. } => self.phase = Phase::Closed,
             Phase::Closed | Phase::Aborted => {}
         }
         Ok(())
     }
 
-    /// Says that the request was answered, and that no [`Connection`](crate::Connection) came of it: call it after [`Request::reject`] and
-    /// after [`Refused::Request`](super::Refused::Request), so that the machine waits for the client to read the answer. A handshake that became
-    /// a connection is dropped instead.
-    pub fn refuse(&mut self) {
-        match self.phase {
-            Phase::Reading(_) | Phase::Answering { eof: false } => {
-                self.phase = Phase::Refused { discarded: 0 };
-                self.deadline = Deadline::after(self.close_timeout);
-            }
-            Phase::Answering { eof: true } => self.close(Phase::Closed),
-            Phase::Refused { .. } | Phase::Closed | Phase::Aborted => {}
-        }
-    }
-
     /// When [`handle_timeout`](Self::handle_timeout) is due; [`Timestamp::ZERO`] means at once.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.deadline.poll()
+        // The time of the refusal is not known yet.
+        if self.unnoticed_refusal().is_some() { Deadline::after(self.close_timeout) } else { self.deadline }.poll()
     }
 
-    /// Tells the time: once after creating the handshake, after each `receive`, and when it is due.
+    /// Tells the time: once after creating the handshake, after each `receive`, after the request was refused, and when
+    /// it is due.
     ///
     /// [`HandshakeError::Timeout`] when the client took longer than [`handshake_timeout`](Config::handshake_timeout),
-    /// or the application to answer; nothing is sent. After a refusal `close_timeout` ends the wait without an error.
+    /// or the application to answer; nothing is sent. After a refusal [`close_timeout`](Config::close_timeout) ends the
+    /// wait, and after the end of the input the deadline that was running ends it: both without an error.
     pub fn handle_timeout(&mut self, now: Timestamp, _out: &mut BytesMut) -> Result<(), HandshakeError> {
+        self.notice_refusal();
         if !self.deadline.passed(now) {
             return Ok(());
         }
-        let was_refused = matches!(self.phase, Phase::Refused { .. });
-        self.close(Phase::Aborted);
-        if was_refused { Ok(()) } else { Err(HandshakeError::Timeout) }
+        match core::mem::replace(&mut self.phase, Phase::Aborted) {
+            Phase::Reading(_) | Phase::Answering { .. } => Err(HandshakeError::Timeout),
+            Phase::Refused { .. } | Phase::Closed | Phase::Aborted => Ok(()),
+        }
     }
 
-    /// What to do with the socket once `out` is written. After a refusal it is [`Transport::ShutdownWrite`], then read
-    /// and discard (by [`receive`](Self::receive), at most 1 MiB), so that no reset overtakes the answer.
+    /// What to do with the socket once `out` is written. After a refusal, by this machine, by [`Request::reject`] or by
+    /// [`Request::accept`], it is [`Transport::ShutdownWrite`], then read and discard (by [`receive`](Self::receive), at
+    /// most 1 MiB), so that no reset overtakes the answer. If the client has shut down its half before, it is
+    /// [`Transport::Close`].
+    ///
+    /// If another thread answers the request, write its `out` too before you do what this says.
     #[must_use]
     pub fn transport(&self) -> Transport {
-        match self.phase {
+        match self.unnoticed_refusal().as_ref().unwrap_or(&self.phase) {
             Phase::Reading(_) | Phase::Answering { .. } => Transport::KeepOpen,
             Phase::Refused { .. } => Transport::ShutdownWrite,
             Phase::Closed => Transport::Close,
@@ -151,9 +159,25 @@ impl Handshake {
         }
     }
 
-    fn close(&mut self, phase: Phase) {
+    /// The next phase, when the request was refused since it was handed out.
+    fn unnoticed_refusal(&self) -> Option<Phase> {
+        match &self.phase {
+            Phase::Answering { answer, eof } if answer.is_refused() => {
+                Some(if *eof { Phase::Closed } else { Phase::Refused { discarded: 0 } })
+            }
+            _ => None,
+        }
+    }
+
+    fn notice_refusal(&mut self) {
+        if let Some(phase) = self.unnoticed_refusal() {
+            self.refused(phase);
+        }
+    }
+
+    fn refused(&mut self, phase: Phase) {
         self.phase = phase;
-        self.deadline = Deadline::Off;
+        self.deadline = Deadline::after(self.close_timeout);
     }
 
     /// Takes what nobody will read; what may belong to a connection stays.
@@ -165,7 +189,7 @@ impl Handshake {
         if let Phase::Refused { discarded } = &mut self.phase {
             *discarded = discarded.saturating_add(len);
             if *discarded > MAX_DISCARDED {
-                self.close(Phase::Closed);
+                self.phase = Phase::Closed;
             }
         }
     }

@@ -91,7 +91,7 @@ pub(crate) fn check_answer(answer: &str) {
     assert!(connection == "close" || connection == "Upgrade, close", "{answer}");
 }
 
-/// Feeds these pieces to a server, which accepts what it can.
+/// Feeds these pieces to a server, which accepts what it can once all are there. A refused request's rest is discarded.
 pub(crate) fn serve_pieces(pieces: &[&[u8]], config: &Config) -> Served {
     let mut handshake = server::Handshake::new(config);
     let mut out = BytesMut::new();
@@ -103,19 +103,15 @@ pub(crate) fn serve_pieces(pieces: &[&[u8]], config: &Config) -> Served {
         left: Vec::new(),
         transport: Transport::KeepOpen,
     };
+    let mut pending = None;
     for piece in pieces {
         let mut piece = piece.to_vec();
         let mut input = &mut piece[..];
         match handshake.receive(&mut input, &mut out) {
             Ok(None) => {}
             Ok(Some(request)) => {
-                assert!(out.is_empty() && served.request.is_none());
-                let fields = request.headers().map(|(name, value)| (name.to_owned(), value.to_vec())).collect();
-                served.request = Some((request.method().to_owned(), request.target().to_owned(), fields));
-                served.refused = request.accept(&server::Response::new(), &mut out).err();
-                assert_eq!(served.refused, request.verdict().err().map(Refused::Request));
-                let again = request.accept(&server::Response::new(), &mut out).err();
-                assert_eq!(again, Some(Refused::Response(SendError::Answered)));
+                assert!(out.is_empty() && pending.is_none());
+                pending = Some(request);
             }
             Err(error) => {
                 assert!(input.is_empty() && served.error.is_none());
@@ -123,6 +119,19 @@ pub(crate) fn serve_pieces(pieces: &[&[u8]], config: &Config) -> Served {
             }
         }
         served.left.extend_from_slice(input);
+    }
+    if let Some(request) = pending {
+        let fields = request.headers().map(|(name, value)| (name.to_owned(), value.to_vec())).collect();
+        served.request = Some((request.method().to_owned(), request.target().to_owned(), fields));
+        served.refused = request.accept(&server::Response::new(), &mut out).err();
+        assert_eq!(served.refused, request.verdict().err().map(Refused::Request));
+        let again = request.accept(&server::Response::new(), &mut out).err();
+        assert_eq!(again, Some(Refused::Response(SendError::Answered)));
+        let mut rest = served.left.clone();
+        let mut input = &mut rest[..];
+        let written = out.len();
+        assert!(matches!(handshake.receive(&mut input, &mut out), Ok(None)) && out.len() == written);
+        assert_eq!(input, if served.refused.is_some() { &[][..] } else { &served.left });
     }
     served.out = out.to_vec();
     served.transport = handshake.transport();

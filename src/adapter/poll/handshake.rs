@@ -10,7 +10,7 @@ use bytes::BytesMut;
 
 use super::{Io, WebSocket, wire::Wire};
 use crate::{
-    Config, Connection, Driver, Outbox,
+    Config, Connection, Driver, Outbox, Transport,
     adapter::Error,
     handshake::{
         Refused,
@@ -153,8 +153,10 @@ impl<I: Io> Upgrade<I> {
                 Ok(Some(WebSocket::over(wire)))
             }
             refused => {
-                // Until the client has seen the answer; what it sends meanwhile is discarded.
-                let _ = wire.handshake(|_| ()).await;
+                // Until the client has seen the answer, if there is one; what it sends meanwhile is discarded.
+                if wire.driver.machine().transport() != Transport::KeepOpen {
+                    let _ = wire.handshake(|_| ()).await;
+                }
                 Ok(refused.map(|_| None)?)
             }
         }

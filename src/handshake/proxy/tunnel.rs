@@ -75,9 +75,12 @@ impl Tunnel {
     pub fn receive(&mut self, input: &mut &mut [u8], out: &mut BytesMut) -> Result<bool, ProxyError> {
         let result = self.advance(input, out);
         match result {
-            Ok(true) => self.end(Stage::Open),
+            Ok(true) => {
+                self.stage = Stage::Open;
+                self.deadline = Deadline::Off;
+            }
             Ok(false) => {}
-            Err(_) => self.end(Stage::Closed),
+            Err(_) => self.stage = Stage::Closed,
         }
         if matches!(self.stage, Stage::Closed | Stage::Aborted) {
             *input = &mut [];
@@ -86,9 +89,12 @@ impl Tunnel {
     }
 
     /// The proxy has ended the connection: an error, unless the tunnel is open or the conversation is over.
+    ///
+    /// It does not end time: what is left of [`handshake_timeout`](Config::handshake_timeout) stays a deadline, until you
+    /// drop the tunnel.
     pub fn receive_eof(&mut self) -> Result<(), ProxyError> {
         if matches!(self.stage, Stage::Http { .. } | Stage::Socks(_)) {
-            self.end(Stage::Closed);
+            self.stage = Stage::Closed;
             return Err(ProxyError::ConnectionLost);
         }
         Ok(())
@@ -101,13 +107,16 @@ impl Tunnel {
     }
 
     /// Tells the time: once at the beginning, after each `receive`, and when it is due. [`ProxyError::Timeout`] when the
-    /// proxy took longer than [`handshake_timeout`](Config::handshake_timeout).
+    /// proxy took longer than [`handshake_timeout`](Config::handshake_timeout). A tunnel that failed before, and was not
+    /// dropped, ends without another error.
     pub fn handle_timeout(&mut self, now: Timestamp, _out: &mut BytesMut) -> Result<(), ProxyError> {
         if !self.deadline.passed(now) {
             return Ok(());
         }
-        self.end(Stage::Aborted);
-        Err(ProxyError::Timeout)
+        match core::mem::replace(&mut self.stage, Stage::Aborted) {
+            Stage::Http { .. } | Stage::Socks(_) => Err(ProxyError::Timeout),
+            Stage::Open | Stage::Closed | Stage::Aborted => Ok(()),
+        }
     }
 
     /// What to do with the socket: [`Transport::KeepOpen`], until an error makes it [`Transport::Close`], or a timeout
@@ -151,11 +160,6 @@ impl Tunnel {
             Stage::Open => Ok(true),
             Stage::Closed | Stage::Aborted => Ok(false),
         }
-    }
-
-    fn end(&mut self, stage: Stage) {
-        self.stage = stage;
-        self.deadline = Deadline::Off;
     }
 }
 
