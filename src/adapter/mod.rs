@@ -14,6 +14,8 @@ pub mod blocking;
 pub mod callbacks;
 #[cfg(feature = "compio")]
 pub mod compio;
+#[cfg(all(feature = "std", feature = "handshake", feature = "getrandom"))]
+mod dial;
 #[cfg(all(feature = "std", feature = "handshake"))]
 mod error;
 #[cfg(feature = "futures-io")]
