@@ -175,6 +175,11 @@ mod tests {
         ready(Ok((1..=count).map(|port| SocketAddr::from(([127, 0, 0, 1], port)))))
     }
 
+    /// What a future that may hang returns.
+    async fn watched<T>(future: impl Future<Output = T>) -> T {
+        timeout(millis(60_000), future).await.expect("it hangs")
+    }
+
     /// Whether this took so many milliseconds of the paused clock, but for the granularity of the timer.
     #[track_caller]
     fn took(start: Instant, time: u64) {
@@ -189,7 +194,7 @@ mod tests {
             1 => pending().await,
             port => Ok(port),
         });
-        assert_eq!(connected.await.unwrap(), 2);
+        assert_eq!(watched(connected).await.unwrap(), 2);
         took(start, 250);
     }
 
@@ -200,7 +205,7 @@ mod tests {
             sleep(millis(300) * u32::from(address.port())).await;
             Ok(address.port())
         });
-        assert_eq!(connected.await.unwrap(), 1);
+        assert_eq!(watched(connected).await.unwrap(), 1);
         took(start, 300);
     }
 
@@ -211,7 +216,7 @@ mod tests {
             100 => Ok("connected"),
             _ => Err(ErrorKind::ConnectionRefused.into()),
         });
-        assert_eq!(connected.await.unwrap(), "connected");
+        assert_eq!(watched(connected).await.unwrap(), "connected");
         took(start, 0);
     }
 
@@ -225,10 +230,10 @@ mod tests {
             }
             Err(ErrorKind::ConnectionRefused.into())
         });
-        assert_eq!(failed.await.unwrap_err().kind(), ErrorKind::NetworkUnreachable);
+        assert_eq!(watched(failed).await.unwrap_err().kind(), ErrorKind::NetworkUnreachable);
         took(start, 1000);
         let nowhere = connect_any(resolve(0), None, |_| ready(Ok(())));
-        assert_eq!(nowhere.await.unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(watched(nowhere).await.unwrap_err().kind(), ErrorKind::NotFound);
     }
 
     #[::tokio::test(start_paused = true)]
@@ -239,7 +244,7 @@ mod tests {
             resolve(9).await
         };
         let failed = connect_any(slow, Some(millis(4000)), |_| pending::<io::Result<()>>());
-        assert_eq!(failed.await.unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(watched(failed).await.unwrap_err().kind(), ErrorKind::TimedOut);
         took(start, 4000);
 
         let start = Instant::now();
@@ -248,7 +253,7 @@ mod tests {
             resolve(1).await
         };
         let failed = connect_any(hanging, Some(millis(4000)), |_| ready(Ok(())));
-        assert_eq!(failed.await.unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(watched(failed).await.unwrap_err().kind(), ErrorKind::TimedOut);
         took(start, 4000);
     }
 
@@ -284,7 +289,7 @@ mod tests {
             trying += swallowing.attempts();
             TcpStream::connect(address)
         });
-        let stream = timeout(2 * PATIENCE, connecting).await.unwrap().unwrap();
+        let stream = watched(connecting).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), address);
         assert_eq!((trying, swallowing.attempts()), (1, 0));
         // It takes 250 ms.
