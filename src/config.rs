@@ -114,7 +114,8 @@ pub struct Config {
     /// secret, and costs the receiver up to a thousand times the work of plain bytes.
     #[cfg(feature = "deflate")]
     pub deflate: Option<Deflate>,
-    /// How long the opening handshake may take. 10 s: enough for three lost packets, too short to hoard sockets.
+    /// How long the opening handshake may take, and each step before it that an adapter takes: connecting, the tunnel
+    /// through a proxy, TLS. 10 s: enough for three lost packets, too short to hoard sockets.
     pub handshake_timeout: Option<Duration>,
     /// Bytes of an HTTP head, from its first byte to its blank line; 431 beyond. 16 KiB: browsers with many cookies.
     pub max_head_len: usize,

@@ -1,5 +1,5 @@
 //! What all adapters do, written once and run with each of them.
-#![cfg(all(feature = "std", feature = "handshake", feature = "getrandom"))]
+#![cfg(all(feature = "blocking", feature = "getrandom"))]
 
 #[path = "support/adapters.rs"]
 #[macro_use]

@@ -1,5 +1,5 @@
 //! The blocking adapter over real sockets: what it does to them, and that no peer can hold it.
-#![cfg(all(feature = "std", feature = "handshake", feature = "getrandom"))]
+#![cfg(all(feature = "blocking", feature = "getrandom"))]
 
 use std::{
     io::{self, ErrorKind, Read, Write},

@@ -1,5 +1,5 @@
 //! Callbacks over real sockets: in which order they come, and what peers and callbacks can do to each other.
-#![cfg(all(feature = "std", feature = "handshake", feature = "getrandom"))]
+#![cfg(all(feature = "blocking", feature = "getrandom"))]
 
 #[path = "support/adapters.rs"]
 #[allow(dead_code, reason = "half of it is for the suite of all adapters")]

@@ -1,9 +1,13 @@
 //! `connect` over real sockets: redirects between servers, and proxies that do what they should or whatever they like.
-#![cfg(all(feature = "std", feature = "handshake", feature = "getrandom"))]
+#![cfg(all(feature = "blocking", feature = "getrandom"))]
 
 #[path = "support/adapters.rs"]
 #[allow(dead_code, reason = "half of it is for the suite of all adapters")]
 mod support;
+#[cfg(target_os = "linux")]
+#[path = "support/swallowing.rs"]
+#[allow(dead_code, reason = "the rest is for the tests of the adapters themselves")]
+mod swallowing;
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -95,6 +99,7 @@ macro_rules! suite {
 }
 
 suite! {
+    a_name_leads_to_the_one_of_its_addresses_that_answers
     userinfo_becomes_basic_authentication_unless_the_caller_has_its_own
     a_redirect_leads_to_another_server_without_what_is_secret
     redirects_end
@@ -107,6 +112,31 @@ suite! {
     a_proxy_that_breaks_the_rules_is_an_error
     a_proxy_that_says_nothing_is_given_up
     a_proxy_that_never_stops_is_given_up
+}
+
+#[cfg(target_os = "linux")]
+mod swallowed {
+    use super::{swallowing::Swallowing, *};
+
+    suite! {
+        a_host_that_swallows_is_given_up
+        a_proxy_that_swallows_is_given_up
+    }
+
+    fn a_host_that_swallows_is_given_up<C: Client>() {
+        let host = Swallowing::new();
+        let config = patient().handshake_timeout(millis(50));
+        let result = C::hello(&format!("ws://{}/", host.address), &config, |request| request);
+        assert!(matches!(&result, Err(Error::Io(error)) if error.kind() == ErrorKind::TimedOut), "{result:?}");
+    }
+
+    fn a_proxy_that_swallows_is_given_up<C: Client>() {
+        let proxy = Swallowing::new();
+        let proxies = through("http://", proxy.address);
+        let config = patient().handshake_timeout(millis(50));
+        let result = C::hello("ws://server.invalid/", &config, |request| request.proxies(proxies));
+        assert!(matches!(&result, Err(Error::Io(error)) if error.kind() == ErrorKind::TimedOut), "{result:?}");
+    }
 }
 
 fn listen() -> (TcpListener, SocketAddr) {
@@ -208,6 +238,13 @@ fn http_proxy(server: SocketAddr, connections: usize) -> (SocketAddr, JoinHandle
         request
     };
     (address, thread::spawn(move || (0..connections).map(serve).collect()))
+}
+
+/// Where `localhost` is `::1` first, that address refuses.
+fn a_name_leads_to_the_one_of_its_addresses_that_answers<C: Client>() {
+    let (address, server) = greeting();
+    hi(C::hello(&format!("ws://localhost:{}/", address.port()), &patient(), |request| request));
+    server.join().unwrap();
 }
 
 fn userinfo_becomes_basic_authentication_unless_the_caller_has_its_own<C: Client>() {

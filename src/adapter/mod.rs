@@ -16,6 +16,8 @@ mod buffers;
 pub mod callbacks;
 #[cfg(feature = "compio")]
 pub mod compio;
+#[cfg(any(all(feature = "blocking", feature = "getrandom"), feature = "tokio-net"))]
+mod dial;
 #[cfg(all(feature = "std", feature = "handshake"))]
 mod error;
 #[cfg(feature = "futures-io")]

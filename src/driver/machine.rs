@@ -156,10 +156,10 @@ impl Machine for Connection {
     }
 }
 
-/// The handshakes: their events, and the deadlines that they keep themselves.
+/// The handshakes: their events. Those of a client have one deadline for everything.
 #[cfg(feature = "handshake")]
 macro_rules! handshakes {
-    ($($machine:ty, $error:ty, $event:ty, |$this:ident, $input:ident, $out:ident| $receive:expr;)*) => {$(
+    ($($machine:ty, $error:ty, $event:ty, |$this:ident, $input:ident, $out:ident| $receive:expr $(, $more:item)*;)*) => {$(
         impl Machine for $machine {
             type Event<'a> = $event;
             type Error = $error;
@@ -188,13 +188,21 @@ macro_rules! handshakes {
             fn transport(&self) -> Transport {
                 self.transport()
             }
+
+            $($more)*
         }
     )*};
 }
 
 #[cfg(feature = "handshake")]
 handshakes! {
-    server::Handshake, HandshakeError, server::Request, |this, input, out| this.receive(input, out);
+    server::Handshake, HandshakeError, server::Request, |this, input, out| this.receive(input, out),
+        fn stall_timeout(&self) -> Option<Duration> {
+            self.stall_timeout()
+        },
+        fn stalled(&mut self) -> Result<(), HandshakeError> {
+            self.stalled()
+        };
     client::Handshake, HandshakeError, (Connection, client::Response), |this, input, _out| this.receive(input);
     Tunnel, ProxyError, (), |this, input, out| {
         let was_open = this.is_open();

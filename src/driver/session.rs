@@ -6,8 +6,6 @@ use core::{fmt, time::Duration};
 use bytes::BytesMut;
 
 use super::{Machine, Progress};
-#[cfg(feature = "handshake")]
-use crate::handshake::{Refused, server};
 use crate::{
     connection::{Connection, Transport},
     error::Error,
@@ -17,8 +15,8 @@ use crate::{
 
 /// The opening handshake, and then the connection: for an event loop that has one driver for the whole life of a socket.
 ///
-/// The handler of the event that ends the handshake puts the connection in its place: a server by
-/// [`accept`](Session::accept), a client by `*session = connection.into()`. Then the same input goes on as frames.
+/// The handler of the event that ends the handshake puts the connection in its place: `*session = connection.into()`. Input
+/// that follows the handshake is received by the connection.
 #[derive(Debug)]
 pub enum Session<H> {
     /// The handshake.
@@ -57,24 +55,6 @@ impl<H> Session<H> {
             Self::Handshake(_) => None,
             Self::Connection(connection) => Some(connection),
         }
-    }
-}
-
-#[cfg(feature = "handshake")]
-impl Session<server::Handshake> {
-    /// Accepts the request that this session handed out: [`Request::accept`](server::Request::accept).
-    ///
-    /// # Errors
-    ///
-    /// As there. The client was told, if that was its fault.
-    pub fn accept(
-        &mut self,
-        request: &server::Request,
-        response: &server::Response<'_>,
-        out: &mut BytesMut,
-    ) -> Result<(), Refused> {
-        *self = request.accept(response, out)?.into();
-        Ok(())
     }
 }
 

@@ -40,6 +40,7 @@ pub struct Handshake {
     config: Option<Config>,
     phase: Phase,
     close_timeout: Option<Duration>,
+    stall_timeout: Option<Duration>,
     deadline: Deadline,
 }
 
@@ -69,6 +70,7 @@ impl Handshake {
             config: Some(config.clone()),
             phase: Phase::Reading(Scanner::new(config)),
             close_timeout: config.close_timeout,
+            stall_timeout: config.stall_timeout,
             deadline: Deadline::after(config.handshake_timeout),
         }
     }
@@ -156,6 +158,20 @@ impl Handshake {
             Phase::Refused { .. } => Transport::ShutdownWrite,
             Phase::Closed => Transport::Close,
             Phase::Aborted => Transport::Abort,
+        }
+    }
+
+    pub(crate) fn stall_timeout(&self) -> Option<Duration> {
+        self.stall_timeout
+    }
+
+    /// The transport accepts nothing of the answer.
+    pub(crate) fn stalled(&mut self) -> Result<(), HandshakeError> {
+        self.notice_refusal();
+        self.deadline = Deadline::Off;
+        match core::mem::replace(&mut self.phase, Phase::Aborted) {
+            Phase::Reading(_) | Phase::Answering { .. } => Err(HandshakeError::Timeout),
+            Phase::Refused { .. } | Phase::Closed | Phase::Aborted => Ok(()),
         }
     }
 
