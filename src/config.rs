@@ -108,7 +108,7 @@ pub struct Config {
     /// How long a [`Driver`](crate::Driver) waits while output is pending and the transport accepts none of it; each accepted
     /// byte restarts the wait. 60 s: longer than any pause of a network that recovers. Without a driver it has no effect.
     ///
-    /// While a Close of ours, or a keepalive Ping, is still unwritten, this is the only deadline.
+    /// After our Close, as long as a part of that is unwritten, this is the only deadline.
     pub stall_timeout: Option<Duration>,
     /// permessage-deflate (RFC 7692). Off: compression tells an attacker who can place text beside a secret about the
     /// secret, and costs the receiver up to a thousand times the work of plain bytes.

@@ -77,7 +77,7 @@
 //! 2. **Time is an argument**, asked for only when nothing else is left to do. It should advance only while somebody waits
 //!    for the transport: then a busy program does not blame its peer for silence.
 //! 3. **Progress is life.** While output waits, each byte that the transport accepts counts as a sign of life. A keepalive
-//!    Ping of ours does not: the time for its answer begins when its last byte was accepted.
+//!    Ping of ours does not: only the time for its answer restarts when its last byte was accepted.
 //! 4. **No write stalls forever.** Output of which nothing is accepted for [`stall_timeout`](crate::Config::stall_timeout)
 //!    ends the connection. Until the last byte of our Close is accepted, only this deadline runs; from then on
 //!    [`close_timeout`](crate::Config::close_timeout) is absolute. So closing loses nothing that a living peer takes, and
@@ -651,9 +651,9 @@ impl<M: Machine> Driver<M> {
         [stalled, due].into_iter().flatten().min()
     }
 
-    /// Our Close, or a Ping, waits to be written: until it is, only the stall timeout runs, if there is one.
+    /// Our last word waits to be written: until it is, only the stall timeout runs, if there is one.
     fn holds_time(&self) -> bool {
-        self.flow.as_ref().is_some_and(|flow| flow.holds_time()) && self.machine.stall_timeout().is_some()
+        self.flow.as_ref().is_some_and(|flow| flow.holds_last_word()) && self.machine.stall_timeout().is_some()
     }
 
     /// After an abort the last bytes get a moment. Whether it is over.

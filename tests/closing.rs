@@ -322,9 +322,11 @@ fn r90_transport_that_ends_without_the_peers_close_is_lost() {
             assert_eq!(session.info().clean, end.is_ok());
             assert_eq!(session.info().cause, end.err());
             assert_eq!(session.info().code() == 1006, end.is_err());
-            assert_eq!(session.connection.poll_timeout(), None);
-            // Nobody is there any more.
-            session.connection.handle_timeout(link::at(1e6), &mut session.out).unwrap();
+            // Nobody is there any more. But what the caller still writes has a deadline.
+            session.connection.handle_timeout(link::at(1.0), &mut session.out).unwrap();
+            assert_eq!(session.connection.poll_timeout(), Some(link::at(11.0)));
+            session.connection.handle_timeout(link::at(11.0), &mut session.out).unwrap();
+            session.is(State::Closed, Transport::Abort);
             session.feed(&session.role.as_received(b"\x89\x01x"));
             assert_eq!(session.out.len(), said);
             assert_eq!(session.connection.send_text("x", &mut session.out), Err(SendError::Closed));
@@ -401,7 +403,7 @@ fn what_is_read_after_the_end_is_at_most_a_mebibyte() {
         session.is(State::Closed, waiting);
         session.feed(&kilobyte[..25]);
         session.is(State::Closed, Transport::Close).sees(&[]).says(b"");
-        assert_eq!(session.connection.poll_timeout(), None);
+        assert_eq!(session.connection.poll_timeout(), Some(link::at(11.0)));
     }
     // Behind a Close it is counted exactly, however it comes.
     for role in ROLES {

@@ -139,12 +139,14 @@ fn transport_is_dropped_when_its_end_does_not_come() {
         session.now(11.0).is(State::Closed, Transport::Abort);
         assert!(session.0.info().clean);
     });
-    // EOF ends all waiting.
+    // EOF does not end time: the caller may still have to write.
     each(|session| {
         session.hears_at(1.0, b"\x88\0");
         assert_eq!(session.0.connection.receive_eof(), Ok(()));
+        assert_eq!(session.due(), Some(at(11.0)));
+        session.now(10.9).is(State::Closed, Transport::Close);
+        session.now(11.0).is(State::Closed, Transport::Abort);
         assert_eq!(session.due(), None);
-        session.now(1e6).is(State::Closed, Transport::Close);
     });
 }
 

@@ -116,14 +116,14 @@ impl Connection {
         self.end_unclean(Error::Unwritten)
     }
 
-    /// Ends a connection that may be closed already; the first cause counts.
+    /// Ends a connection that may be closed already. The first cause stays.
     fn end_unclean(&mut self, error: Error) -> Result<(), Error> {
         let cause = self.close.as_ref().and_then(|info| info.cause).unwrap_or(error);
         self.fail_with(cause, &mut BytesMut::new());
         self.close.get_or_insert_default().clean = false;
         self.transport = Transport::Abort;
         self.timers.over();
-        Err(cause)
+        Err(error)
     }
 
     /// Both directions are done; nothing is kept that only an open connection needs.

@@ -87,9 +87,9 @@ impl Flow {
         self.last_word = if self.out.is_empty() { 0 } else { self.front + self.out.len() as u64 };
     }
 
-    /// Whether our Close or a keepalive Ping waits to be written.
-    pub(super) fn holds_time(&self) -> bool {
-        self.last_word != 0 || self.ping.1 != 0
+    /// Whether our last word waits to be written, or data in front of it.
+    pub(super) fn holds_last_word(&self) -> bool {
+        self.last_word != 0
     }
 
     /// Removes what the transport accepted. What that says about the peer.
@@ -210,25 +210,23 @@ mod tests {
         flow.out.tail().extend_from_slice(b"ping");
         flow.note_ping(7);
         assert_eq!(flow.advance(3), Some(Progress::Backlog));
-        assert!(flow.holds_time());
         assert_eq!(flow.advance(4), None, "nothing but the Ping waits");
         assert_eq!(flow.advance(3), None, "a part of the Ping");
         flow.out.tail().extend_from_slice(b"next");
         assert_eq!(flow.advance(1), Some(Progress::Ping));
-        assert!(!flow.holds_time());
         assert_eq!(flow.advance(1), Some(Progress::Backlog));
         assert_eq!(flow.advance(3), None, "nothing waits any more");
     }
 
     #[test]
-    fn a_close_holds_the_time_until_its_last_byte_is_written_and_not_for_what_follows() {
+    fn a_close_waits_until_its_last_byte_is_written_and_not_for_what_follows() {
         let mut flow = Flow::default();
         flow.out.tail().extend_from_slice(b"close");
         flow.note_last_word();
         flow.out.tail().extend_from_slice(b"pong");
         flow.advance(4);
-        assert!(flow.holds_time());
+        assert!(flow.holds_last_word());
         flow.advance(1);
-        assert!(!flow.holds_time());
+        assert!(!flow.holds_last_word());
     }
 }
