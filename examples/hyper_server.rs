@@ -57,6 +57,16 @@ struct Arguments {
     tls: bool,
 }
 
+// A client that never opens the window of a stream pins what was written to it until the TCP connection ends, because
+// hyper takes writes before there is room for them: at most `MAX_STREAMS` times (`MAX_SEND_BUF` and four writes).
+
+/// The most streams that a connection of HTTP/2 has open at once; hyper's default is 200. RFC 9113 §6.5.2 recommends no
+/// fewer than 100.
+const MAX_STREAMS: u32 = 100;
+
+/// With this much buffered of a stream, the next write has to wait; hyper's default is 400 KiB.
+const MAX_SEND_BUF: usize = 64 << 10;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -112,7 +122,7 @@ async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http2().enable_connect_protocol();
+    builder.http2().enable_connect_protocol().max_concurrent_streams(MAX_STREAMS).max_send_buf_size(MAX_SEND_BUF);
     let serving = shutdown.clone();
     let service = service_fn(move |request| future::ready(Ok::<_, Infallible>(answer(request, &serving))));
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
