@@ -53,7 +53,7 @@ impl Shutdown {
             if signalled.is_requested() {
                 process::exit(130);
             }
-            eprintln!("shutting down; once more to end at once");
+            eprintln!("shutting down; a second signal ends the process at once");
             signalled.request();
         };
         ctrlc::set_handler(handler).expect("the only handler of this process");
