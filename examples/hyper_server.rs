@@ -3,13 +3,19 @@
 //! `cargo run --release --features http2,tls --example hyper_server`, then open the page that it names. Browsers speak HTTP/2
 //! only by TLS, with `--tls`.
 
+#[path = "support/accept.rs"]
+mod accept;
+#[path = "support/shutdown.rs"]
+mod shutdown;
+
 use std::{
     convert::Infallible,
     error::Error,
+    future,
     io::{self, Write},
+    pin::pin,
     process::ExitCode,
     sync::Arc,
-    time::Duration,
 };
 
 use clap::Parser;
@@ -20,7 +26,7 @@ use hyper_util::{
     server::conn::auto,
 };
 use sansock::{
-    Config,
+    CloseCode, Config,
     adapter::{
         http::refusal,
         hyper::{self as adapter, Upgrade, WebSocket},
@@ -31,11 +37,14 @@ use sansock::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
+    time,
 };
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{ServerConfig, pki_types::PrivateKeyDer},
 };
+
+use crate::{accept::accept, shutdown::Shutdown};
 
 #[derive(Parser)]
 #[command(about = "A WebSocket server on hyper that sends back what it gets, and a page to try it")]
@@ -47,6 +56,16 @@ struct Arguments {
     #[arg(long)]
     tls: bool,
 }
+
+// A client that never opens the window of a stream pins what was written to it until the TCP connection ends, because
+// hyper takes writes before there is room for them: at most `MAX_STREAMS` times (`MAX_SEND_BUF` and four writes).
+
+/// The most streams that a connection of HTTP/2 has open at once; hyper's default is 200. RFC 9113 §6.5.2 recommends no
+/// fewer than 100.
+const MAX_STREAMS: u32 = 100;
+
+/// With this much buffered of a stream, the next write has to wait; hyper's default is 400 KiB.
+const MAX_SEND_BUF: usize = 64 << 10;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -62,34 +81,30 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> io::Result<()> {
     let listener = TcpListener::bind(&arguments.listen).await?;
+    let shutdown = Shutdown::on_signal();
     let address = listener.local_addr()?;
     let (tls, secure) = if arguments.tls { (Some(acceptor()), "s") } else { (None, "") };
     println!("a page to try it:  http{secure}://{address}/");
     println!("the WebSocket:     ws{secure}://{address}/");
     io::stdout().flush()?;
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                let tls = tls.clone();
-                tokio::spawn(async move {
-                    let _ = stream.set_nodelay(true);
-                    let served = match tls {
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => serve(stream).await,
-                            Err(error) => Err(error.into()),
-                        },
-                        None => serve(stream).await,
-                    };
-                    served.unwrap_or_else(|error| eprintln!("{peer}: {error}"));
-                });
-            }
-            Err(error) => {
-                // No more sockets for now: those who are served make room.
-                eprintln!("hyper_server: {error}");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
+    while let Some((stream, peer)) = shutdown.or(accept(|| listener.accept(), time::sleep)).await {
+        let (tls, serving) = (tls.clone(), shutdown.clone());
+        tokio::spawn(shutdown.track(async move {
+            let _ = stream.set_nodelay(true);
+            let served = match tls {
+                Some(tls) => match serving.or(tls.accept(stream)).await {
+                    Some(Ok(stream)) => serve(stream, serving).await,
+                    Some(Err(error)) => Err(error.into()),
+                    None => Ok(()),
+                },
+                None => serve(stream, serving).await,
+            };
+            served.unwrap_or_else(|error| eprintln!("{peer}: {error}"));
+        }));
     }
+    drop(listener);
+    let _ = time::timeout(shutdown::DEADLINE, shutdown.finished()).await;
+    Ok(())
 }
 
 fn acceptor() -> TlsAcceptor {
@@ -104,15 +119,23 @@ fn acceptor() -> TlsAcceptor {
 
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    shutdown: Shutdown,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http2().enable_connect_protocol();
-    let service = service_fn(async |request| Ok::<_, Infallible>(answer(request)));
-    builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await
+    builder.http2().enable_connect_protocol().max_concurrent_streams(MAX_STREAMS).max_send_buf_size(MAX_SEND_BUF);
+    let serving = shutdown.clone();
+    let service = service_fn(move |request| future::ready(Ok::<_, Infallible>(answer(request, &serving))));
+    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    if let Some(served) = shutdown.or(connection.as_mut()).await {
+        return served;
+    }
+    // No further request. Over HTTP/2 this goes on until the WebSockets on its streams have closed.
+    connection.as_mut().graceful_shutdown();
+    connection.await
 }
 
 /// The page for who asks for it, a WebSocket for who asks for an upgrade, on every path.
-fn answer(mut request: Request<Incoming>) -> Response<String> {
+fn answer(mut request: Request<Incoming>, shutdown: &Shutdown) -> Response<String> {
     let config = Config::default().max_message_len(64 << 20);
     let upgrade = match Upgrade::new(&mut request, &config) {
         Ok(upgrade) if upgrade.request().is_upgrade() => upgrade,
@@ -127,25 +150,30 @@ fn answer(mut request: Request<Incoming>) -> Response<String> {
         Err(error) => return refusal(error).map(String::from),
     };
     println!("a WebSocket over {:?}", request.version());
-    open(&upgrade).unwrap_or_else(|refused| refusal(refused).map(String::from))
+    open(&upgrade, shutdown).unwrap_or_else(|refused| refusal(refused).map(String::from))
 }
 
-fn open(upgrade: &Upgrade) -> Result<Response<String>, Refused> {
+fn open(upgrade: &Upgrade, shutdown: &Shutdown) -> Result<Response<String>, Refused> {
     let subprotocol = upgrade.request().preferred(&["chat", "superchat"]);
     let (answer, websocket) = upgrade.accept(&server::Response::new().subprotocol(subprotocol))?;
-    tokio::spawn(async {
-        if let Err(error) = echo(websocket).await {
+    let serving = shutdown.clone();
+    tokio::spawn(shutdown.track(async move {
+        if let Err(error) = echo(websocket, &serving).await {
             eprintln!("{error}");
         }
-    });
+    }));
     Ok(answer.map(|()| String::new()))
 }
 
 /// Until the connection ends. It is there when hyper has sent the answer.
-async fn echo(websocket: impl Future<Output = Result<WebSocket, adapter::Error>>) -> Result<(), adapter::Error> {
+async fn echo(
+    websocket: impl Future<Output = Result<WebSocket, adapter::Error>>,
+    shutdown: &Shutdown,
+) -> Result<(), adapter::Error> {
     let mut websocket = websocket.await?;
-    while let Some(message) = websocket.recv().await? {
+    while let Some(received) = shutdown.or(websocket.recv()).await {
+        let Some(message) = received? else { return Ok(()) };
         websocket.feed(message).await?;
     }
-    Ok(())
+    websocket.close(CloseCode::GOING_AWAY, shutdown::REASON).await
 }

@@ -26,16 +26,22 @@ use sansock::{
 };
 use slab::Slab;
 
+#[path = "support/accept.rs"]
+#[allow(clippy::duplicate_mod, reason = "this file is a module of another example, too")]
+mod accept;
 #[path = "support/shutdown.rs"]
+#[allow(clippy::duplicate_mod, reason = "this file is a module of another example, too")]
 mod shutdown;
-use shutdown::Shutdown;
+
+use crate::{
+    accept::pause_after,
+    shutdown::{DEADLINE, REASON, Shutdown},
+};
 
 /// The most that one read takes. All connections share the buffer, so it stays in the cache.
 const READ_LEN: usize = 128 << 10;
 /// More connections than this wait in the backlog until others have ended.
 const MAX_PEERS: usize = 1 << 20;
-/// How long `accept` pauses after a failure such as EMFILE.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
 
@@ -129,7 +135,7 @@ impl Server {
                 }
             }
             if shutdown.is_requested() && self.listener.take().is_some() {
-                give_up_at = self.clock.now() + shutdown::DEADLINE;
+                give_up_at = self.clock.now() + DEADLINE;
                 self.close_all();
             }
             let now = self.clock.now();
@@ -158,32 +164,35 @@ impl Server {
         (next < Timestamp::MAX).then(|| (next - self.clock.now()) + Duration::from_millis(1))
     }
 
-    /// mio reports new connections once: takes them all.
+    /// Takes all new connections, because mio reports them once. After a failure, and while there are too many, it tries
+    /// again later.
     fn accept(&mut self) {
-        self.accept_at = None;
-        let Some(listener) = &self.listener else { return };
-        let (mut stream, _) = match listener.accept() {
-            _ if self.peers.len() >= MAX_PEERS => return self.accept_at = Some(self.clock.now() + ACCEPT_PAUSE),
-            Ok(accepted) => accepted,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => return self.accept(),
-            // No more descriptors, for instance: mio does not tell when there are some again.
-            Err(error) => {
-                eprintln!("cannot accept a connection: {error}");
-                return self.accept_at = Some(self.clock.now() + ACCEPT_PAUSE);
+        let failed_before = self.accept_at.take().is_some();
+        while let Some(listener) = self.listener.as_ref().filter(|_| self.peers.len() < MAX_PEERS) {
+            match listener.accept() {
+                Ok((stream, _)) => self.insert(stream),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    if !failed_before {
+                        eprintln!("cannot accept a connection: {error}");
+                    }
+                    return self.accept_at = Some(self.clock.now() + pause_after(&error));
+                }
             }
-        };
+        }
+        self.accept_at = self.listener.is_some().then(|| self.clock.now() + Duration::from_millis(100));
+    }
+
+    fn insert(&mut self, mut stream: net::TcpStream) {
         let _ = tcp::tune(&stream);
         let entry = self.peers.vacant_entry();
         let key = entry.key();
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if self.poll.registry().register(&mut stream, Token(key), interest).is_ok() {
+        if self.poll.registry().register(&mut stream, Token(key), Interest::READABLE | Interest::WRITABLE).is_ok() {
             let session = Session::new(server::Handshake::new(&self.config));
             let driver = Driver::new(session).read_len(READ_LEN);
             entry.insert(Box::new(Peer { stream, driver, looked_at: None }));
             self.turn(key, None);
         }
-        self.accept()
     }
 
     /// Something happened to a peer, or its deadline passed.
@@ -216,7 +225,7 @@ impl Server {
     fn close_all(&mut self) {
         for key in self.peers.iter().map(|(key, _)| key).collect::<Vec<_>>() {
             let (session, out) = self.peers[key].driver.parts();
-            let close = CloseFrame::new(CloseCode::GOING_AWAY, shutdown::REASON);
+            let close = CloseFrame::new(CloseCode::GOING_AWAY, REASON);
             // Refused where a Close was sent before. A handshake has nothing to close.
             match session.connection_mut().map(|connection| connection.close(Some(close), out.tail())) {
                 Some(_) => self.turn(key, None),

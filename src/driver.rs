@@ -96,56 +96,29 @@
 //! A driver allocates when there is something to read or to write. A loop with many connections lends one set of
 //! [`Buffers`] to the driver whose turn it is: an idle driver then holds nothing.
 
+mod buffers;
 mod flow;
 mod machine;
 mod session;
+mod step;
 mod trace;
+mod transfer;
 
 use alloc::{boxed::Box, vec::Vec};
-use core::{fmt, mem, time::Duration};
-
-use bytes::BytesMut;
+use core::fmt;
 
 pub(crate) use self::flow::HIGH_WATER;
-use self::{flow::Flow, trace::Trace};
 pub use self::{
+    buffers::Buffers,
     machine::{Machine, Progress},
     session::{Session, SessionError, SessionEvent},
+    step::Step,
 };
-use crate::{connection::Transport, inbox::Inbox, outbox::Outbox, timer::Timestamp};
-
-/// Reads in one turn, before others have theirs.
-const MAX_READS: u8 = 8;
-
-/// How long a transport may take for the last bytes after an abort: some accept nothing at once although their peer would.
-const FAREWELL: Duration = Duration::from_millis(10);
+use self::{flow::Flow, trace::Trace};
+use crate::{connection::Transport, outbox::Outbox};
 
 /// What one read takes, unless [`Driver::read_len`] says otherwise.
 const READ_LEN: u32 = 64 << 10;
-
-/// What to do next. Each variant names what to call afterwards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Hand out what was read: [`Driver::deliver`].
-    Deliver,
-    /// Read once into [`Driver::room`], then [`Driver::received`], [`Driver::read_blocked`] or [`Driver::read_failed`].
-    Read,
-    /// Write from [`Driver::output`], then [`Driver::written`], [`Driver::write_blocked`] or [`Driver::write_failed`].
-    Write,
-    /// Pass on what was written, if the transport holds anything back, then [`Driver::flushed`], [`Driver::write_blocked`]
-    /// or [`Driver::write_failed`].
-    Flush,
-    /// End the outgoing half, so that the peer reads EOF, and leave the incoming half open; then [`Driver::shut_down`],
-    /// [`Driver::write_blocked`], or [`Driver::write_failed`], also where the transport cannot do that.
-    Shutdown,
-    /// Nothing can be done now. Wait until the transport is ready, as [`Driver::wants_read`] and [`Driver::wants_write`]
-    /// say, or until this time, which may be past already; `None`: no deadline.
-    Wait(Option<Timestamp>),
-    /// The peer has more to read: give other connections their turn, then continue.
-    Yield,
-    /// The connection is over: [`Driver::take_error`] says why, if it failed. Close the transport.
-    Done,
-}
 
 /// Whether a direction of the transport may be tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -258,185 +231,6 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// What to do next. `now` is called only when nothing is left to do but to wait.
-    #[inline]
-    pub fn step(&mut self, now: impl FnOnce() -> Timestamp) -> Step {
-        match self.ready_step(true) {
-            Some(step) => step,
-            None => self.timed_step(true, now()),
-        }
-    }
-
-    /// What to do next to get the output written: nothing is read or delivered. For a call that sends and returns.
-    pub fn step_output(&mut self, now: impl FnOnce() -> Timestamp) -> Step {
-        match self.ready_step(false) {
-            Some(step) => step,
-            None => self.timed_step(false, now()),
-        }
-    }
-
-    /// Hands out what was read: `handler` gets each event, the machine and the output, and answers by appending to that.
-    /// Stops when it returns `Some`, when nothing complete is left, or when too many answers wait.
-    ///
-    /// The handler may panic: the event that it had counts as handed out.
-    #[inline]
-    pub fn deliver<T>(
-        &mut self,
-        mut handler: impl FnMut(M::Event<'_>, &mut M, &mut BytesMut) -> Option<T>,
-    ) -> Option<T> {
-        let Some(flow) = &mut self.flow else {
-            self.is_fresh = false;
-            return None;
-        };
-        if let Some(rest) = flow.rest.take() {
-            flow.inbox.keep(rest);
-        }
-        let before = flow.out.len();
-        // After the end there is nothing but input to discard.
-        let high_water = if self.machine.transport() == Transport::KeepOpen { flow.high_water() } else { usize::MAX };
-        let mut input = flow.inbox.input();
-        let mut found = None;
-        while flow.out.len() <= high_water {
-            match self.machine.receive(&mut input, flow.out.tail()) {
-                Ok(Some(event)) => {
-                    flow.rest = Some(input.len());
-                    found = handler(event, &mut self.machine, flow.out.tail());
-                    if found.is_some() {
-                        break;
-                    }
-                }
-                Ok(None) => {
-                    self.is_fresh = false;
-                    break;
-                }
-                Err(error) => {
-                    self.is_fresh = !input.is_empty();
-                    self.error.get_or_insert(error);
-                    break;
-                }
-            }
-        }
-        let rest = input.len();
-        flow.rest = None;
-        if flow.out.len() > before {
-            flow.note_answers(before);
-        }
-        // Payloads were unmasked; headers are as they came.
-        let input = flow.inbox.input();
-        self.trace.received(&input[..input.len() - rest]);
-        flow.inbox.keep(rest);
-        found
-    }
-
-    /// Where the next bytes are read to; never empty.
-    #[inline]
-    pub fn room(&mut self) -> &mut [u8] {
-        let missing = self.machine.missing();
-        let Flow { inbox, room: room_len, .. } = &mut **self.flow.get_or_insert_with(|| new_flow(self.read_len));
-        let room = inbox.room(missing);
-        *room_len = room.len();
-        room
-    }
-
-    /// `count` bytes were read into [`room`](Self::room); 0 at the end of the stream.
-    ///
-    /// # Panics
-    ///
-    /// There was not that much room.
-    #[inline]
-    pub fn received(&mut self, count: usize) {
-        let flow = self.flow.get_or_insert_with(|| new_flow(self.read_len));
-        flow.inbox.filled(count);
-        if self.can_read == Readable::UntilShort && count < flow.room {
-            self.can_read = Readable::No;
-        }
-        self.note_received(count);
-    }
-
-    /// The inbox, for a transport that owns the buffer that it reads into, and what [`Inbox::give`] and [`Inbox::room`] want
-    /// as `missing`. [`note_received`](Self::note_received) is next.
-    pub fn inbox(&mut self) -> (&mut Inbox, u64) {
-        let missing = self.machine.missing();
-        (&mut self.flow.get_or_insert_with(|| new_flow(self.read_len)).inbox, missing)
-    }
-
-    /// `count` bytes were read, and are in the [`inbox`](Self::inbox) already; 0 at the end of the stream.
-    #[inline]
-    pub fn note_received(&mut self, count: usize) {
-        self.is_eof |= count == 0;
-        self.is_fresh |= count > 0;
-    }
-
-    /// Nothing can be read now.
-    #[inline]
-    pub fn read_blocked(&mut self) {
-        self.can_read = Readable::No;
-    }
-
-    /// Reading failed: no byte will come any more, and none will be taken. Whether that failure is why the connection ends:
-    /// after its proper end, or another failure, it is not.
-    pub fn read_failed(&mut self) -> bool {
-        let was_open = self.machine.transport() == Transport::KeepOpen;
-        self.is_eof = true;
-        self.write_failed();
-        if self.is_fresh {
-            return was_open;
-        }
-        self.tell_eof().is_err() && was_open
-    }
-
-    /// What is to be written: the front of it by [`Buf::chunk`](bytes::Buf::chunk), or several parts at once by
-    /// `chunks_vectored`. Take nothing out of it: [`written`](Self::written) does.
-    #[inline]
-    pub fn output(&mut self) -> &mut Outbox {
-        &mut self.flow.get_or_insert_with(|| new_flow(self.read_len)).out
-    }
-
-    /// The transport accepted the first `count` bytes of [`output`](Self::output).
-    ///
-    /// # Panics
-    ///
-    /// There was not that much output.
-    #[inline]
-    pub fn written(&mut self, count: usize) {
-        let flow = self.flow.get_or_insert_with(|| new_flow(self.read_len));
-        self.trace.sent(&flow.out, count);
-        self.is_unflushed |= count > 0;
-        if let Some(progress) = flow.advance(count) {
-            self.machine.progress(progress);
-        }
-    }
-
-    /// Nothing can be written, flushed or shut down now.
-    #[inline]
-    pub fn write_blocked(&mut self) {
-        self.can_write = false;
-    }
-
-    /// Nothing can be written any more. What the peer sent before can still be read.
-    pub fn write_failed(&mut self) {
-        self.is_mute = true;
-        self.is_unflushed = false;
-        self.is_shut = true;
-        self.drop_output();
-        // The peer will not learn that it may end its half: nothing is waited for.
-        self.is_eof |= self.machine.transport() == Transport::ShutdownWrite;
-    }
-
-    /// All that was written is on its way.
-    #[inline]
-    pub fn flushed(&mut self) {
-        self.is_unflushed = false;
-        if let Some(flow) = &mut self.flow {
-            flow.waits_since = None;
-        }
-    }
-
-    /// The outgoing half is at its end.
-    pub fn shut_down(&mut self) {
-        self.is_shut = true;
-    }
-
     /// The transport may be ready for anything: both directions are tried, until they block.
     #[inline]
     pub fn wake(&mut self) {
@@ -483,7 +277,7 @@ impl<M: Machine> Driver<M> {
     /// The machine, and the output that it appends to: all that the application sends on its own account.
     #[inline]
     pub fn parts(&mut self) -> (&mut M, &mut Outbox) {
-        (&mut self.machine, &mut self.flow.get_or_insert_with(|| new_flow(self.read_len)).out)
+        (&mut self.machine, &mut Self::flow(&mut self.flow, self.read_len).out)
     }
 
     /// How many bytes wait to be written.
@@ -525,244 +319,10 @@ impl<M: Machine> Driver<M> {
             self.trace = Trace::new(id, connection);
         }
     }
-
-    /// Takes the buffers of `shared`, if the driver has none of its own. Call it before a turn, and
-    /// [`detach`](Self::detach) after it.
-    #[inline]
-    pub fn attach(&mut self, shared: &mut Buffers) {
-        if let Some(own) = &mut self.flow {
-            if let Some(lent) = &mut shared.flow {
-                own.inbox.borrow_buffer(lent.inbox.buffer());
-            }
-        } else if let Some(lent) = shared.flow.take().or_else(|| shared.spare.take()) {
-            self.flow.insert(lent).inbox.set_read_len(self.read_len);
-        }
-    }
-
-    /// Gives the buffers to the next connection, but for those with something in them.
-    #[inline]
-    pub fn detach(&mut self, shared: &mut Buffers) {
-        let Some(flow) = &mut self.flow else { return };
-        if flow.is_idle() {
-            shared.put_back(self.flow.take().map(Flow::recycle));
-        } else {
-            let spare = &mut shared.spare;
-            let next = shared.flow.get_or_insert_with(|| spare.take().unwrap_or_default());
-            flow.inbox.return_buffer(next.inbox.buffer());
-        }
-    }
-
-    /// What can be done without waiting and without the time.
-    #[inline]
-    fn ready_step(&mut self, reads: bool) -> Option<Step> {
-        if reads && self.is_fresh && !self.is_paused() {
-            return Some(Step::Deliver);
-        }
-        self.note_closing();
-        if reads && self.is_eof && !self.is_eof_told && !self.is_fresh {
-            let _ = self.tell_eof();
-        }
-        if self.is_mute {
-            self.drop_output();
-        }
-        let transport = self.machine.transport();
-        if self.can_write {
-            if self.queued() > 0 {
-                return Some(Step::Write);
-            }
-            if self.is_unflushed {
-                return Some(Step::Flush);
-            }
-            if transport != Transport::KeepOpen && !self.is_shut {
-                return Some(Step::Shutdown);
-            }
-        }
-        if matches!(transport, Transport::Close | Transport::Abort) {
-            if self.wants_write() {
-                return None;
-            }
-            self.finish();
-            return Some(Step::Done);
-        }
-        if reads && self.can_read != Readable::No && self.reads < MAX_READS && self.wants_read() {
-            self.reads += 1;
-            return Some(Step::Read);
-        }
-        None
-    }
-
-    /// The time has come: what is due, and if that is nothing, to wait.
-    fn timed_step(&mut self, reads: bool, now: Timestamp) -> Step {
-        while self.advance(now) {
-            if let Some(step) = self.ready_step(reads) {
-                return step;
-            }
-        }
-        if reads && self.reads == MAX_READS && self.can_read != Readable::No && self.wants_read() {
-            self.reads = 0;
-            return Step::Yield;
-        }
-        Step::Wait(self.deadline())
-    }
-
-    /// Tells the machine the time. Whether anything came of it.
-    fn advance(&mut self, now: Timestamp) -> bool {
-        self.note_closing();
-        if self.machine.transport() == Transport::Abort {
-            return self.bid_farewell(now);
-        }
-        if self.output_waits() {
-            let stall_timeout = self.machine.stall_timeout();
-            let flow = self.flow.get_or_insert_with(|| new_flow(self.read_len));
-            let since = *flow.waits_since.get_or_insert(now);
-            if stall_timeout.is_some_and(|timeout| since + timeout <= now) {
-                self.note_error(|machine| machine.stalled());
-                return true;
-            }
-        }
-        if self.holds_time() {
-            return false;
-        }
-        let before = (self.queued(), self.machine.transport());
-        while self.machine.poll_timeout().is_some_and(|deadline| deadline <= now) {
-            let flow = self.flow.get_or_insert_with(|| new_flow(self.read_len));
-            if let Err(error) = self.machine.handle_timeout(now, flow.out.tail()) {
-                self.error.get_or_insert(error);
-            }
-            if before != (flow.out.len(), self.machine.transport()) {
-                if flow.out.len() > before.0 {
-                    flow.note_ping(before.0);
-                }
-                return true;
-            }
-        }
-        false
-    }
-
-    /// When there is something to do again, if the transport does not become ready before.
-    fn deadline(&self) -> Option<Timestamp> {
-        let flow = self.flow.as_ref();
-        if self.machine.transport() == Transport::Abort {
-            return flow.and_then(|flow| flow.farewell);
-        }
-        let since = flow.filter(|_| self.output_waits()).and_then(|flow| flow.waits_since);
-        let stalled = since.and_then(|since| Some(since + self.machine.stall_timeout()?));
-        let due = if self.holds_time() { None } else { self.machine.poll_timeout() };
-        [stalled, due].into_iter().flatten().min()
-    }
-
-    /// Our last word waits to be written: until it is, only the stall timeout runs, if there is one.
-    fn holds_time(&self) -> bool {
-        self.flow.as_ref().is_some_and(|flow| flow.holds_last_word()) && self.machine.stall_timeout().is_some()
-    }
-
-    /// After an abort the last bytes get a moment. Whether it is over.
-    fn bid_farewell(&mut self, now: Timestamp) -> bool {
-        if !self.wants_write() {
-            return false;
-        }
-        let flow = self.flow.get_or_insert_with(|| new_flow(self.read_len));
-        if *flow.farewell.get_or_insert(now + FAREWELL) > now {
-            return false;
-        }
-        self.write_failed();
-        true
-    }
-
-    fn note_closing(&mut self) {
-        if !self.is_closing && self.machine.is_closing() {
-            self.is_closing = true;
-            if let Some(flow) = &mut self.flow {
-                flow.note_last_word();
-            }
-        }
-    }
-
-    fn tell_eof(&mut self) -> Result<(), ()> {
-        if self.is_eof_told {
-            return Ok(());
-        }
-        self.is_eof_told = true;
-        let is_ok = self.note_error(|machine| machine.receive_eof());
-        self.note_closing();
-        if is_ok { Ok(()) } else { Err(()) }
-    }
-
-    /// The first error counts. Whether there was none.
-    fn note_error(&mut self, call: impl FnOnce(&mut M) -> Result<(), M::Error>) -> bool {
-        match call(&mut self.machine) {
-            Ok(()) => true,
-            Err(error) => {
-                self.error.get_or_insert(error);
-                false
-            }
-        }
-    }
-
-    fn drop_output(&mut self) {
-        if let Some(flow) = &mut self.flow {
-            let len = flow.drop_output();
-            self.unwritten = self.unwritten.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
-        }
-    }
-
-    /// The transport can be closed.
-    fn finish(&mut self) {
-        if self.is_over {
-            return;
-        }
-        self.is_over = true;
-        if self.unwritten > 0 {
-            let bytes = self.unwritten.into();
-            self.note_error(|machine| machine.abandon(bytes));
-        }
-        if let Some(connection) = self.machine.connection() {
-            self.trace.ended(connection);
-        }
-    }
-
-    #[inline]
-    fn is_paused(&self) -> bool {
-        let is_paused = self.flow.as_ref().is_some_and(|flow| flow.is_paused());
-        is_paused && self.machine.transport() == Transport::KeepOpen
-    }
-
-}
-
-fn new_flow(read_len: u32) -> Box<Flow> {
-    let mut flow = Box::<Flow>::default();
-    flow.inbox.set_read_len(read_len);
-    flow
 }
 
 impl<M: Machine + fmt::Debug> fmt::Debug for Driver<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Driver").field("machine", &self.machine).field("queued", &self.queued()).finish_non_exhaustive()
-    }
-}
-
-/// What drivers read into and write from, for all connections of a thread or of a loop: [`Driver::attach`] lends it to the
-/// driver whose turn it is, and [`Driver::detach`] takes it back. Only a connection with unfinished input, or with output
-/// that its peer is slow to take, keeps buffers of its own.
-#[derive(Debug, Default)]
-pub struct Buffers {
-    flow: Option<Box<Flow>>,
-    /// For when a driver keeps the first one. Its read buffer is the shorter one.
-    spare: Option<Box<Flow>>,
-}
-
-impl Buffers {
-    /// No memory yet. The first driver allocates it.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { flow: None, spare: None }
-    }
-
-    fn put_back(&mut self, flow: Option<Box<Flow>>) {
-        let len = |flow: &Option<Box<Flow>>| flow.as_ref().map_or(0, |flow| flow.inbox.capacity());
-        let shorter = if len(&flow) >= len(&self.flow) { mem::replace(&mut self.flow, flow) } else { flow };
-        if shorter.is_some() {
-            self.spare = shorter;
-        }
     }
 }

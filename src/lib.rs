@@ -43,6 +43,9 @@
 //!   and when [`poll_timeout`](Connection::poll_timeout) is due.
 //! - Back-pressure is to stop reading while `out` is longer than you like.
 //!
+//! A [`Driver`] obeys this contract for you: your event loop asks it for the next system call. The module [`driver`] has the
+//! loop around it, and the rules that it follows.
+//!
 //! What the peer did wrong is an [`Error`], its Close frame already in `out`; what the caller did wrong is a
 //! [`SendError`], and nothing was sent or changed. However the input is cut, the events, the output and the error are the
 //! same.
@@ -81,6 +84,7 @@
 //! |---|---|---|
 //! | [`adapter`] | one file a runtime, nothing of the protocol | |
 //! | [`backoff`] | when a client tries again, and after what | §7.2.3 |
+//! | [`driver`] | the I/O loop without I/O: which system call is next, what counts as time, how it ends | §5.5, §7 |
 //! | `inbox.rs`, `outbox.rs` | what a driver keeps: input that is not whole; output in order, large parts by reference | |
 //! | `handshake/` | the opening handshake of both roles, and a client's redirects and proxies | §4, RFC 8441 |
 //! | `connection.rs`, `connection/` | the machine: `receive`, `send`, `close` | §5 to §7 |

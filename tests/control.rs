@@ -4,7 +4,7 @@
 mod support;
 
 use bytes::BytesMut;
-use sansock::{Chunk, Config, Connection, Event, State, Transport};
+use sansock::{Chunk, Config, Connection, Event, SendError, State, Transport};
 use support::*;
 
 /// While `out` holds less, Pings are answered at once.
@@ -268,6 +268,25 @@ fn pings_are_left_to_the_application_when_auto_pong_is_off() {
         session.out.clear();
         session.app = listen;
         session.hears(b"\x89\x01d").says(b"");
+    }
+}
+
+/// §5.5.2: "unless it already received a Close frame". Our own Close is no reason.
+#[test]
+fn r79_and_r86_a_ping_is_answered_after_our_close_until_the_peers_close() {
+    for auto_pong in [true, false] {
+        for role in ROLES {
+            let mut session = Session::new(role, &Config::default().auto_pong(auto_pong));
+            session.connection.close(None, &mut session.out).unwrap();
+            session.hears(b"\x89\x01a");
+            if !auto_pong {
+                session.connection.pong(b"a", &mut session.out).unwrap();
+            }
+            session.says(b"\x88\0\x8A\x01a").is(State::Closing, Transport::KeepOpen);
+            assert_eq!(session.connection.ping(b"", &mut session.out), Err(SendError::Closed));
+            session.hears(b"\x88\0");
+            assert_eq!(session.connection.pong(b"a", &mut session.out), Err(SendError::Closed));
+        }
     }
 }
 

@@ -1,16 +1,21 @@
 //! A task for each connection, on one core; with `io_uring`, where there is one.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
 use compio::{
     net::{TcpListener, TcpOpts, TcpStream},
     runtime::Runtime,
+    time,
 };
-use sansock::{Config, adapter::compio as adapter};
+use sansock::{CloseCode, Config, adapter::compio as adapter};
 
-use crate::answer;
+use crate::{
+    accept::accept,
+    answer,
+    shutdown::{self, Shutdown},
+};
 
-pub(crate) fn run(listener: std::net::TcpListener, config: &Config) -> io::Result<()> {
+pub(crate) fn run(listener: std::net::TcpListener, config: &Config, shutdown: &Shutdown) -> io::Result<()> {
     let config = Arc::new(config.clone());
     let address = listener.local_addr()?;
     drop(listener);
@@ -18,30 +23,28 @@ pub(crate) fn run(listener: std::net::TcpListener, config: &Config) -> io::Resul
         // compio's own one: what it accepts goes without Nagle's delay, as it does.
         let listener =
             TcpListener::bind_with_options(address, TcpOpts::new().reuse_address(true).nodelay(true)).await?;
-        loop {
-            let (stream, peer) = match listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    eprintln!("echo_server: {error}");
-                    compio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            };
-            let config = config.clone();
+        while let Some((stream, peer)) = shutdown.or(accept(|| listener.accept(), time::sleep)).await {
+            let (config, serving) = (config.clone(), shutdown.clone());
             let serve = async move {
-                if let Err(error) = serve(stream, &config).await {
+                if let Err(error) = serve(stream, &config, &serving).await {
                     eprintln!("{peer}: {error}");
                 }
             };
-            compio::runtime::spawn(serve).detach();
+            compio::runtime::spawn(shutdown.track(serve)).detach();
         }
+        drop(listener);
+        let _ = time::timeout(shutdown::DEADLINE, shutdown.finished()).await;
+        Ok(())
     })
 }
 
-async fn serve(stream: TcpStream, config: &Config) -> Result<(), adapter::Error> {
-    let Some(mut websocket) = adapter::accept_with(stream, config, answer).await? else { return Ok(()) };
-    while let Some(message) = websocket.recv().await? {
+async fn serve(stream: TcpStream, config: &Config, shutdown: &Shutdown) -> Result<(), adapter::Error> {
+    // A client whose handshake is under way has no WebSocket yet, so no Close either.
+    let Some(accepted) = shutdown.or(adapter::accept_with(stream, config, answer)).await else { return Ok(()) };
+    let Some(mut websocket) = accepted? else { return Ok(()) };
+    while let Some(received) = shutdown.or(websocket.recv()).await {
+        let Some(message) = received? else { return Ok(()) };
         websocket.feed(message).await?;
     }
-    Ok(())
+    websocket.close(CloseCode::GOING_AWAY, shutdown::REASON).await
 }

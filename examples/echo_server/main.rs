@@ -3,12 +3,16 @@
 //! `cargo run --release --example echo_server`, then open the page that it names. There is also `--runtime mio`, and with
 //! `--all-features` `tokio`, `smol` and `compio`: what each of them needs is in its file here.
 
+#[path = "../support/accept.rs"]
+mod accept;
 mod blocking;
 #[cfg(feature = "compio")]
 mod compio;
 #[path = "../mio_server.rs"]
 #[allow(dead_code, reason = "it is a program of its own, too")]
 mod mio_server;
+#[path = "../support/shutdown.rs"]
+mod shutdown;
 #[cfg(feature = "futures-io")]
 mod smol;
 #[cfg(feature = "tokio-net")]
@@ -26,6 +30,8 @@ use clap::Parser;
 #[cfg(feature = "deflate")]
 use sansock::deflate::Deflate;
 use sansock::{Config, Connection, Keepalive, Refused, server};
+
+use crate::shutdown::Shutdown;
 
 /// What drives the connections.
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -100,19 +106,20 @@ fn main() -> ExitCode {
 
 fn run(listen: &str, arguments: &Arguments) -> io::Result<()> {
     let (listener, config) = (TcpListener::bind(listen)?, arguments.config());
+    let shutdown = Shutdown::on_signal();
     let address = listener.local_addr()?;
     println!("a page to try it:  http://{address}/");
     println!("the WebSocket:     ws://{address}/");
     io::stdout().flush()?;
     match arguments.runtime {
-        Runtime::Blocking => blocking::run(&listener, &config),
+        Runtime::Blocking => blocking::run(&listener, &config, &shutdown),
         #[cfg(feature = "tokio-net")]
-        Runtime::Tokio => tokio::run(listener, &config),
+        Runtime::Tokio => tokio::run(listener, &config, &shutdown),
         #[cfg(feature = "futures-io")]
-        Runtime::Smol => smol::run(listener, &config),
+        Runtime::Smol => smol::run(listener, &config, &shutdown),
         #[cfg(feature = "compio")]
-        Runtime::Compio => compio::run(listener, &config),
-        Runtime::Mio => mio_server::run(listener, config, answer),
+        Runtime::Compio => compio::run(listener, &config, &shutdown),
+        Runtime::Mio => mio_server::run(listener, config, answer, &shutdown),
     }
 }
 

@@ -1,46 +1,51 @@
 //! A task for each connection, on one core.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
-use sansock::{Config, adapter::futures as adapter};
+use sansock::{CloseCode, Config, adapter::futures as adapter};
 use smol::{
-    LocalExecutor,
+    LocalExecutor, Timer, future,
     net::{TcpListener, TcpStream},
 };
 
-use crate::answer;
+use crate::{
+    accept::accept,
+    answer,
+    shutdown::{self, Shutdown},
+};
 
-pub(crate) fn run(listener: std::net::TcpListener, config: &Config) -> io::Result<()> {
+pub(crate) fn run(listener: std::net::TcpListener, config: &Config, shutdown: &Shutdown) -> io::Result<()> {
     let executor = LocalExecutor::new();
     let config = Arc::new(config.clone());
     smol::block_on(executor.run(async {
         let listener = TcpListener::try_from(listener)?;
-        loop {
-            let (stream, peer) = match listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    eprintln!("echo_server: {error}");
-                    smol::Timer::after(Duration::from_millis(100)).await;
-                    continue;
-                }
-            };
-            let config = config.clone();
+        while let Some((stream, peer)) = shutdown.or(accept(|| listener.accept(), Timer::after)).await {
+            let (config, serving) = (config.clone(), shutdown.clone());
             let serve = async move {
-                if let Err(error) = serve(stream, &config).await {
+                if let Err(error) = serve(stream, &config, &serving).await {
                     eprintln!("{peer}: {error}");
                 }
             };
-            executor.spawn(serve).detach();
+            executor.spawn(shutdown.track(serve)).detach();
         }
+        drop(listener);
+        let deadline = async {
+            Timer::after(shutdown::DEADLINE).await;
+        };
+        future::or(shutdown.finished(), deadline).await;
+        Ok(())
     }))
 }
 
-async fn serve(stream: TcpStream, config: &Config) -> Result<(), adapter::Error> {
+async fn serve(stream: TcpStream, config: &Config, shutdown: &Shutdown) -> Result<(), adapter::Error> {
     stream.set_nodelay(true)?;
-    let timer = adapter::Sleep::new(smol::Timer::at);
-    let Some(mut websocket) = adapter::accept_with(stream, timer, config, answer).await? else { return Ok(()) };
-    while let Some(message) = websocket.recv().await? {
+    let timer = adapter::Sleep::new(Timer::at);
+    // A client whose handshake is under way has no WebSocket yet, so no Close either.
+    let Some(accepted) = shutdown.or(adapter::accept_with(stream, timer, config, answer)).await else { return Ok(()) };
+    let Some(mut websocket) = accepted? else { return Ok(()) };
+    while let Some(received) = shutdown.or(websocket.recv()).await {
+        let Some(message) = received? else { return Ok(()) };
         websocket.feed(message).await?;
     }
-    Ok(())
+    websocket.close(CloseCode::GOING_AWAY, shutdown::REASON).await
 }

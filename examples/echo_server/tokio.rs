@@ -1,43 +1,45 @@
 //! A task for each connection, on all cores.
 
-use std::{io, time::Duration};
+use std::io;
 
-use sansock::{Config, adapter::tokio as adapter};
+use sansock::{CloseCode, Config, adapter::tokio as adapter};
 use tokio::{
     net::{TcpListener, TcpStream},
-    runtime,
+    runtime, time,
 };
 
-use crate::answer;
+use crate::{
+    accept::accept,
+    answer,
+    shutdown::{self, Shutdown},
+};
 
-pub(crate) fn run(listener: std::net::TcpListener, config: &Config) -> io::Result<()> {
+pub(crate) fn run(listener: std::net::TcpListener, config: &Config, shutdown: &Shutdown) -> io::Result<()> {
     runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
-        loop {
-            let (stream, peer) = match listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    eprintln!("echo_server: {error}");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            };
-            let config = config.clone();
-            tokio::spawn(async move {
-                if let Err(error) = serve(stream, &config).await {
+        while let Some((stream, peer)) = shutdown.or(accept(|| listener.accept(), time::sleep)).await {
+            let (config, serving) = (config.clone(), shutdown.clone());
+            tokio::spawn(shutdown.track(async move {
+                if let Err(error) = serve(stream, &config, &serving).await {
                     eprintln!("{peer}: {error}");
                 }
-            });
+            }));
         }
+        drop(listener);
+        let _ = time::timeout(shutdown::DEADLINE, shutdown.finished()).await;
+        Ok(())
     })
 }
 
-async fn serve(stream: TcpStream, config: &Config) -> Result<(), adapter::Error> {
+async fn serve(stream: TcpStream, config: &Config, shutdown: &Shutdown) -> Result<(), adapter::Error> {
     stream.set_nodelay(true)?;
-    let Some(mut websocket) = adapter::accept_with(stream, config, answer).await? else { return Ok(()) };
-    while let Some(message) = websocket.recv().await? {
+    // A client whose handshake is under way has no WebSocket yet, so no Close either.
+    let Some(accepted) = shutdown.or(adapter::accept_with(stream, config, answer)).await else { return Ok(()) };
+    let Some(mut websocket) = accepted? else { return Ok(()) };
+    while let Some(received) = shutdown.or(websocket.recv()).await {
+        let Some(message) = received? else { return Ok(()) };
         websocket.feed(message).await?;
     }
-    Ok(())
+    websocket.close(CloseCode::GOING_AWAY, shutdown::REASON).await
 }

@@ -11,17 +11,13 @@
 //! **Memory.** Beside the machine: what is not written yet, and 16 KiB while a call reads or bytes of the next message
 //! are already here.
 
+mod closer;
 #[cfg(feature = "getrandom")]
 mod connect;
-mod closer;
 mod socket;
 mod wire;
 
-use std::{
-    convert::Infallible,
-    fmt, io,
-    vec::Vec,
-};
+use std::{convert::Infallible, fmt, io, vec::Vec};
 
 use bytes::BytesMut;
 
@@ -34,7 +30,8 @@ pub use self::{
 use self::{closer::Wake, wire::Wire};
 pub use super::Error;
 use crate::{
-    CloseCode, CloseFrame, CloseInfo, Config, Connection, Driver, Event, Message, Outbox, PreparedMessage, SendError, Transport,
+    CloseCode, CloseFrame, CloseInfo, Config, Connection, Driver, Event, Message, Outbox, PreparedMessage, SendError,
+    Transport,
     adapter::join::join,
     handshake::{
         Refused,

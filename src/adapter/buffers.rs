@@ -2,10 +2,7 @@
 
 use core::cell::Cell;
 
-use crate::{
-    Buffers, Driver,
-    driver::Machine,
-};
+use crate::{Buffers, Driver, driver::Machine};
 
 std::thread_local! {
     /// What the connections of a thread read into and write from. They are taken out while they are in use: a handler may

@@ -26,10 +26,10 @@ use core::convert::Infallible;
 
 use bytes::BytesMut;
 
-#[cfg(any(feature = "tokio", feature = "futures-io", feature = "compio"))]
-use super::poll;
 #[cfg(feature = "blocking")]
 use super::blocking;
+#[cfg(any(feature = "tokio", feature = "futures-io", feature = "compio"))]
+use super::poll;
 use super::{Error, join::join};
 use crate::{CloseCode, CloseFrame, CloseInfo, Connection, Event, Message, SendError};
 

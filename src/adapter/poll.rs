@@ -36,12 +36,12 @@ use futures_sink::Sink;
 
 #[cfg(feature = "getrandom")]
 pub use self::handshake::client;
-use self::{watch::Side, wire::Wire};
 pub use self::{
     handshake::{Upgrade, accept, accept_with, receive_request, tunnel},
     split::{Receiver, Sender},
     timer::{Sleep, Timer},
 };
+use self::{watch::Side, wire::Wire};
 use super::{Error, join::join};
 use crate::{
     CloseCode, CloseFrame, CloseInfo, Connection, Driver, Event, Inbox, Message, Outbox, PreparedMessage, SendError,

@@ -1,4 +1,4 @@
-//! What a TCP socket needs to carry WebSockets well: [`tune`].
+//! What a TCP socket needs to carry messages well: [`tune`].
 
 use std::io;
 #[cfg(unix)]

@@ -83,7 +83,9 @@ impl Connection {
         }
         self.close.get_or_insert_default().cause = Some(error);
         self.end(match error {
-            Error::KeepaliveTimeout | Error::IdleTimeout | Error::CloseTimeout | Error::StallTimeout => Transport::Abort,
+            Error::KeepaliveTimeout | Error::IdleTimeout | Error::CloseTimeout | Error::StallTimeout => {
+                Transport::Abort
+            }
             Error::ConnectionLost => Transport::Close,
             _ => Transport::ShutdownWrite,
         });

@@ -4,17 +4,17 @@ use core::time::Duration;
 
 use bytes::BytesMut;
 
-use crate::{
-    connection::{Connection, Transport},
-    error::Error,
-    message::Event,
-    timer::Timestamp,
-};
 #[cfg(feature = "handshake")]
 use crate::handshake::{
     HandshakeError, client,
     proxy::{ProxyError, Tunnel},
     server,
+};
+use crate::{
+    connection::{Connection, Transport},
+    error::Error,
+    message::Event,
+    timer::Timestamp,
 };
 
 /// A protocol without I/O and without a clock: bytes in, events and bytes out, deadlines, and the end of the transport.

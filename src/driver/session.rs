@@ -18,6 +18,7 @@ use crate::{
 /// The handler of the event that ends the handshake puts the connection in its place: `*session = connection.into()`. Input
 /// that follows the handshake is received by the connection.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "most of its life it is a connection")]
 pub enum Session<H> {
     /// The handshake.
     Handshake(Box<H>),

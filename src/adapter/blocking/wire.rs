@@ -75,47 +75,55 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
         mut handler: impl FnMut(M::Event<'_>, &mut M, &mut BytesMut) -> Option<T>,
         woken: impl Fn(Wake, &mut M, &mut Outbox),
     ) -> Result<Option<T>, Error> {
-        with_buffers(self, |wire| &mut wire.driver, |wire| {
-            wire.driver.writable();
-            loop {
-                match wire.driver.step(|| wire.now) {
-                    Step::Deliver => {
-                        if let Some(found) = wire.driver.deliver(&mut handler) {
-                            return Ok(Some(found));
+        with_buffers(
+            self,
+            |wire| &mut wire.driver,
+            |wire| {
+                wire.driver.writable();
+                loop {
+                    match wire.driver.step(|| wire.now) {
+                        Step::Deliver => {
+                            if let Some(found) = wire.driver.deliver(&mut handler) {
+                                return Ok(Some(found));
+                            }
                         }
+                        Step::Read => wire.read(None),
+                        // What cannot be written is dropped: what the peer sent before it went can still be read.
+                        Step::Write | Step::Flush | Step::Shutdown => _ = wire.write(true),
+                        Step::Wait(until) => wire.wait(until, true, &woken),
+                        Step::Yield => {}
+                        Step::Done => return wire.verdict().map_or(Ok(None), Err),
                     }
-                    Step::Read => wire.read(None),
-                    // What cannot be written is dropped: what the peer sent before it went can still be read.
-                    Step::Write | Step::Flush | Step::Shutdown => _ = wire.write(true),
-                    Step::Wait(until) => wire.wait(until, true, &woken),
-                    Step::Yield => {}
-                    Step::Done => return wire.verdict().map_or(Ok(None), Err),
                 }
-            }
-        })
+            },
+        )
     }
 
     /// Writes all there is, and passes it on.
     pub(super) fn flush(&mut self, woken: impl Fn(Wake, &mut M, &mut Outbox)) -> Result<(), Error> {
-        with_buffers(self, |wire| &mut wire.driver, |wire| {
-            wire.driver.writable();
-            loop {
-                if wire.driver.is_mute() {
-                    return Err(io::Error::from(ErrorKind::BrokenPipe).into());
-                }
-                if !wire.driver.output_waits() {
-                    return Ok(());
-                }
-                match wire.driver.step_output(|| wire.now) {
-                    Step::Wait(until) => wire.wait(until, false, &woken),
-                    Step::Done => {
-                        let timed_out = || io::Error::from(ErrorKind::TimedOut).into();
-                        return Err(wire.verdict().unwrap_or_else(timed_out));
+        with_buffers(
+            self,
+            |wire| &mut wire.driver,
+            |wire| {
+                wire.driver.writable();
+                loop {
+                    if wire.driver.is_mute() {
+                        return Err(io::Error::from(ErrorKind::BrokenPipe).into());
                     }
-                    _ => wire.write(false)?,
+                    if !wire.driver.output_waits() {
+                        return Ok(());
+                    }
+                    match wire.driver.step_output(|| wire.now) {
+                        Step::Wait(until) => wire.wait(until, false, &woken),
+                        Step::Done => {
+                            let timed_out = || io::Error::from(ErrorKind::TimedOut).into();
+                            return Err(wire.verdict().unwrap_or_else(timed_out));
+                        }
+                        _ => wire.write(false)?,
+                    }
                 }
-            }
-        })
+            },
+        )
     }
 
     /// Drives a handshake until `receive` makes a result of its event.
@@ -130,10 +138,10 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
     }
 
     /// Waits until the socket is ready for what the driver wants, or until a deadline.
-    fn wait(&mut self, until: Option<Timestamp>, reads: bool, woken: &impl Fn(Wake, &mut M, &mut Outbox)) {
+    fn wait(&mut self, until: Option<Timestamp>, is_reading: bool, woken: &impl Fn(Wake, &mut M, &mut Outbox)) {
         let timeout = until.map(|until| (until - self.now).max(SHORTEST));
         let interest = Interest {
-            read: reads && self.driver.wants_read(),
+            read: is_reading && self.driver.wants_read(),
             write: self.driver.wants_write(),
             wake: self.wake.as_ref(),
         };

@@ -74,11 +74,7 @@ impl<I: Io> Whole<I> {
     }
 
     /// Waits by polling. When that is dropped, the clock of its side stops.
-    async fn wait<T>(
-        &self,
-        side: Side,
-        mut poll: impl FnMut(&mut WebSocket<I>, &mut Context<'_>) -> Poll<T>,
-    ) -> T {
+    async fn wait<T>(&self, side: Side, mut poll: impl FnMut(&mut WebSocket<I>, &mut Context<'_>) -> Poll<T>) -> T {
         let mut waiting = Waiting { whole: self, side, is_pending: false };
         poll_fn(|cx| {
             let result = self.poll(side, cx, &mut poll);
@@ -174,6 +170,7 @@ impl<I: Io> Receiver<I> {
     }
 
     /// The whole again, if `sender` is the other half; otherwise both come back.
+    #[allow(clippy::missing_panics_doc, reason = "it does not panic")]
     pub fn unite(self, sender: Sender<I>) -> Result<WebSocket<I>, (Self, Sender<I>)> {
         if !Arc::ptr_eq(&self.whole, &sender.whole) {
             return Err((self, sender));

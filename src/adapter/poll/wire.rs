@@ -103,10 +103,14 @@ impl<I: Io, M: Machine<Error: Into<Error>>> Wire<I, M> {
 
     /// What the application sends. It is written by the next poll.
     pub(super) fn command<T>(&mut self, command: impl FnOnce(&mut M, &mut Outbox) -> T) -> T {
-        with_buffers(self, |wire| &mut wire.driver, |wire| {
-            let (machine, out) = wire.driver.parts();
-            command(machine, out)
-        })
+        with_buffers(
+            self,
+            |wire| &mut wire.driver,
+            |wire| {
+                let (machine, out) = wire.driver.parts();
+                command(machine, out)
+            },
+        )
     }
 
     /// The future that waited is gone.
