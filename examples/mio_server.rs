@@ -79,7 +79,11 @@ type Session = sansock::driver::Session<server::Handshake>;
 pub(crate) fn run(listener: TcpListener, config: Config, answer: Answer, shutdown: &Shutdown) -> io::Result<()> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-    shutdown.on_request(move || _ = waker.wake());
+    // A waker that is dropped wakes nobody, so it stays here, too.
+    shutdown.on_request({
+        let waker = waker.clone();
+        move || _ = waker.wake()
+    });
     listener.set_nonblocking(true)?;
     let mut listener = net::TcpListener::from_std(listener);
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
@@ -94,6 +98,7 @@ pub(crate) fn run(listener: TcpListener, config: Config, answer: Answer, shutdow
         config,
         answer,
         buffers: Buffers::new(),
+        _waker: waker,
     };
     server.run(shutdown)
 }
@@ -113,6 +118,7 @@ struct Server {
     config: Config,
     answer: Answer,
     buffers: Buffers,
+    _waker: Arc<Waker>,
 }
 
 impl Server {

@@ -1,12 +1,11 @@
 //! A thread for each connection.
 
 use std::{
-    collections::HashMap,
+    convert::Infallible,
     io,
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
-    time::Duration,
 };
 
 use sansock::{
@@ -20,11 +19,17 @@ use crate::{
     shutdown::{self, Shutdown},
 };
 
-pub(crate) fn run(listener: &TcpListener, config: &Config, shutdown: &Shutdown) -> io::Result<()> {
-    let address = listener.local_addr()?;
-    // A client that wants nothing ends the `accept` that waits.
-    shutdown.on_request(move || _ = TcpStream::connect(address));
-    let connections = Arc::new(Connections::default());
+pub(crate) fn run(listener: TcpListener, config: &Config, shutdown: &Shutdown) -> io::Result<()> {
+    let (address, closer) = (listener.local_addr()?, Closer::new()?);
+    shutdown.on_request({
+        let closer = closer.clone();
+        move || {
+            closer.close(CloseCode::GOING_AWAY, shutdown::REASON);
+            // A client that wants nothing ends the `accept` that waits.
+            let _ = TcpStream::connect(address);
+        }
+    });
+    let open = Arc::new(Open::default());
     let mut reported = false;
     loop {
         let accepted = listener.accept();
@@ -32,12 +37,11 @@ pub(crate) fn run(listener: &TcpListener, config: &Config, shutdown: &Shutdown) 
             break;
         }
         let served = accepted.and_then(|(stream, peer)| {
-            let (config, shutdown, connections) = (config.clone(), shutdown.clone(), connections.clone());
+            let (config, closer, open) = (config.clone(), closer.clone(), open.clone());
             thread::Builder::new().name(peer.to_string()).spawn(move || {
-                if let Err(error) = serve(stream, peer, &config, &shutdown, &connections) {
+                if let Err(error) = serve(stream, &config, &closer, &open) {
                     eprintln!("{peer}: {error}");
                 }
-                connections.remove(peer);
             })
         });
         match served {
@@ -52,53 +56,49 @@ pub(crate) fn run(listener: &TcpListener, config: &Config, shutdown: &Shutdown) 
             }
         }
     }
-    connections.close_all(shutdown::DEADLINE);
+    drop(listener);
+    let count = open.count.lock().unwrap_or_else(PoisonError::into_inner);
+    let _ = open.ended.wait_timeout_while(count, shutdown::DEADLINE, |count| *count > 0);
     Ok(())
 }
 
 /// Echoes until the connection ends. A client that does not read its answers is not read either, and costs no more than
 /// its longest message; the default deadlines end it at last.
-fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    config: &Config,
-    shutdown: &Shutdown,
-    connections: &Connections,
-) -> Result<(), blocking::Error> {
-    let Some(mut websocket) = blocking::accept_with(stream, config, answer)? else { return Ok(()) };
-    connections.insert(peer, websocket.closer()?);
-    if shutdown.is_requested() {
-        return websocket.close(CloseCode::GOING_AWAY, shutdown::REASON);
-    }
-    let refused = websocket.read_with(|event, connection, out| match event {
-        Event::Text(text) => connection.send_text(&text, out).err(),
-        Event::Binary(data) => connection.send_binary(&data, out).err(),
-        _ => None,
+fn serve(stream: TcpStream, config: &Config, closer: &Closer, open: &Arc<Open>) -> Result<(), blocking::Error> {
+    let Some(websocket) = blocking::accept_with(stream, config, answer)? else { return Ok(()) };
+    let _counted = Counted::new(open);
+    websocket.closed_by(closer).read_with(|event, connection, out| {
+        // After the Close of a shutdown nothing is echoed.
+        let _ = match event {
+            Event::Text(text) => connection.send_text(&text, out),
+            Event::Binary(data) => connection.send_binary(&data, out),
+            _ => Ok(()),
+        };
+        None::<Infallible>
     })?;
-    refused.map_or(Ok(()), |error| Err(error.into()))
+    Ok(())
 }
 
-/// The open connections, to close them from outside.
+/// How many connections there are.
 #[derive(Default)]
-struct Connections {
-    closers: Mutex<HashMap<SocketAddr, Closer>>,
+struct Open {
+    count: Mutex<usize>,
     ended: Condvar,
 }
 
-impl Connections {
-    fn insert(&self, peer: SocketAddr, closer: Closer) {
-        self.closers.lock().unwrap_or_else(PoisonError::into_inner).insert(peer, closer);
-    }
+/// One of them, as long as it exists.
+struct Counted(Arc<Open>);
 
-    fn remove(&self, peer: SocketAddr) {
-        self.closers.lock().unwrap_or_else(PoisonError::into_inner).remove(&peer);
-        self.ended.notify_all();
+impl Counted {
+    fn new(open: &Arc<Open>) -> Self {
+        *open.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Self(open.clone())
     }
+}
 
-    /// Closes them all, and waits for that at most this long.
-    fn close_all(&self, deadline: Duration) {
-        let closers = self.closers.lock().unwrap_or_else(PoisonError::into_inner);
-        closers.values().for_each(|closer| closer.close(CloseCode::GOING_AWAY, shutdown::REASON));
-        let _ = self.ended.wait_timeout_while(closers, deadline, |closers| !closers.is_empty());
+impl Drop for Counted {
+    fn drop(&mut self) {
+        *self.0.count.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.ended.notify_all();
     }
 }

@@ -112,7 +112,7 @@ fn run(listen: &str, arguments: &Arguments) -> io::Result<()> {
     println!("the WebSocket:     ws://{address}/");
     io::stdout().flush()?;
     match arguments.runtime {
-        Runtime::Blocking => blocking::run(&listener, &config, &shutdown),
+        Runtime::Blocking => blocking::run(listener, &config, &shutdown),
         #[cfg(feature = "tokio-net")]
         Runtime::Tokio => tokio::run(listener, &config, &shutdown),
         #[cfg(feature = "futures-io")]

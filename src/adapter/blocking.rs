@@ -17,17 +17,17 @@ mod connect;
 mod socket;
 mod wire;
 
-use std::{convert::Infallible, fmt, io, vec::Vec};
+use std::{convert::Infallible, fmt, vec::Vec};
 
 use bytes::BytesMut;
 
 #[cfg(feature = "getrandom")]
 pub use self::connect::{client, connect, connect_with};
+use self::wire::Wire;
 pub use self::{
     closer::Closer,
     socket::{Interest, NoDeadlines, Ready, Socket},
 };
-use self::{closer::Wake, wire::Wire};
 pub use super::Error;
 use crate::{
     CloseCode, CloseFrame, CloseInfo, Config, Connection, Driver, Event, Message, Outbox, PreparedMessage, SendError,
@@ -172,7 +172,7 @@ impl<S: Socket> WebSocket<S> {
         &mut self,
         handler: impl FnMut(Event<'_>, &mut Connection, &mut BytesMut) -> Option<T>,
     ) -> Result<Option<T>, Error> {
-        let found = self.wire.receive(handler, Wake::answer)?;
+        let found = self.wire.receive(handler, Closer::apply)?;
         // The driver says once why the connection failed; `close_info` knows it ever after.
         match self.close_info().and_then(|info| info.cause) {
             Some(cause) if found.is_none() => Err(cause.into()),
@@ -262,18 +262,13 @@ impl<S: Socket> WebSocket<S> {
         self
     }
 
-    /// A handle that closes this WebSocket from another thread, even while a call waits.
+    /// The same WebSocket, which `closer` closes from another thread, even while a call waits.
     ///
-    /// # Errors
-    ///
-    /// The operating system has no more descriptors: the handle needs two.
-    pub fn closer(&mut self) -> io::Result<Closer> {
-        if let Some(wake) = &self.wire.wake {
-            return Ok(wake.closer());
-        }
-        let (closer, wake) = Closer::new()?;
-        self.wire.wake = Some(wake);
-        Ok(closer)
+    /// Only sockets that [`POLLS`](Socket::POLLS) notice it while they wait.
+    #[must_use]
+    pub fn closed_by(mut self, closer: &Closer) -> Self {
+        self.wire.closer = Some(closer.clone());
+        self
     }
 
     /// How the connection ended, or is ending; `None` while it is open.
@@ -292,7 +287,7 @@ impl<S: Socket> WebSocket<S> {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        self.wire.flush(Wake::answer)
+        self.wire.flush(Closer::apply)
     }
 }
 

@@ -11,7 +11,7 @@ use rustix::{
     fd::AsFd,
 };
 
-use super::closer::Wake;
+use super::closer::Closer;
 use crate::adapter::tcp;
 
 /// What a socket is waited for.
@@ -22,8 +22,8 @@ pub struct Interest<'a> {
     pub read: bool,
     /// Until it can be written.
     pub write: bool,
-    /// Until another thread wants something.
-    pub(super) wake: Option<&'a Wake>,
+    /// Until another thread closes the connection.
+    pub(super) closer: Option<&'a Closer>,
 }
 
 /// What a socket is ready for.
@@ -33,7 +33,7 @@ pub struct Ready {
     pub read: bool,
     /// It can be written, or has failed.
     pub write: bool,
-    pub(super) wake: bool,
+    pub(super) closer: bool,
 }
 
 /// What the adapter needs of a socket.
@@ -126,9 +126,9 @@ fn poll(socket: &impl AsFd, interest: &Interest<'_>, timeout: Option<Duration>) 
     flags.set(PollFlags::IN, interest.read);
     flags.set(PollFlags::OUT, interest.write);
     let mut fds = [PollFd::new(socket, flags), PollFd::new(socket, PollFlags::empty())];
-    let fds = match interest.wake {
-        Some(wake) => {
-            fds[1] = PollFd::new(&wake.bell, PollFlags::IN);
+    let fds = match interest.closer {
+        Some(closer) => {
+            fds[1] = PollFd::new(closer.ear(), PollFlags::IN);
             &mut fds[..]
         }
         None => &mut fds[..1],
@@ -141,7 +141,7 @@ fn poll(socket: &impl AsFd, interest: &Interest<'_>, timeout: Option<Duration>) 
     Ok(Ready {
         read: interest.read && (failed || socket.contains(PollFlags::IN)),
         write: interest.write && (failed || socket.contains(PollFlags::OUT)),
-        wake: fds.get(1).is_some_and(|bell| !bell.revents().is_empty()),
+        closer: fds.get(1).is_some_and(|bell| !bell.revents().is_empty()),
     })
 }
 

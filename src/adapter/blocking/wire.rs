@@ -9,7 +9,7 @@ use bytes::{Buf, BytesMut};
 
 use super::{
     Socket,
-    closer::Wake,
+    closer::Closer,
     socket::{Interest, Ready},
 };
 use crate::{
@@ -32,8 +32,8 @@ const SHORTEST: Duration = Duration::from_millis(1);
 pub(super) struct Wire<S, M: Machine> {
     pub(super) socket: S,
     pub(super) driver: Driver<M>,
-    /// Rings when another thread wants something.
-    pub(super) wake: Option<Wake>,
+    /// Another thread may close the connection.
+    pub(super) closer: Option<Closer>,
     now: Timestamp,
     /// What the socket's timeouts are set to: zero when that is unknown, `MAX` when there is none.
     read_timeout: Duration,
@@ -47,7 +47,7 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
         Self {
             socket,
             driver: driver.read_len(READ_LEN),
-            wake: None,
+            closer: None,
             now: Timestamp::ZERO,
             read_timeout: Duration::ZERO,
             write_timeout: Duration::ZERO,
@@ -60,7 +60,7 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
         Wire {
             socket: self.socket,
             driver: self.driver.replace(next),
-            wake: self.wake,
+            closer: self.closer,
             now: self.now,
             read_timeout: self.read_timeout,
             write_timeout: self.write_timeout,
@@ -68,12 +68,12 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
         }
     }
 
-    /// Hands events to `handler` until it finds something; `None` when the transport is at its end. `woken` is called when
-    /// another thread wants something.
+    /// Hands events to `handler` until it finds something; `None` when the transport is at its end. `close` is called when
+    /// another thread closes the connection.
     pub(super) fn receive<T>(
         &mut self,
         mut handler: impl FnMut(M::Event<'_>, &mut M, &mut BytesMut) -> Option<T>,
-        woken: impl Fn(Wake, &mut M, &mut Outbox),
+        close: impl Fn(Closer, &mut M, &mut Outbox),
     ) -> Result<Option<T>, Error> {
         with_buffers(
             self,
@@ -90,7 +90,7 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
                         Step::Read => wire.read(None),
                         // What cannot be written is dropped: what the peer sent before it went can still be read.
                         Step::Write | Step::Flush | Step::Shutdown => _ = wire.write(true),
-                        Step::Wait(until) => wire.wait(until, true, &woken),
+                        Step::Wait(until) => wire.wait(until, true, &close),
                         Step::Yield => {}
                         Step::Done => return wire.verdict().map_or(Ok(None), Err),
                     }
@@ -100,7 +100,7 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
     }
 
     /// Writes all there is, and passes it on.
-    pub(super) fn flush(&mut self, woken: impl Fn(Wake, &mut M, &mut Outbox)) -> Result<(), Error> {
+    pub(super) fn flush(&mut self, close: impl Fn(Closer, &mut M, &mut Outbox)) -> Result<(), Error> {
         with_buffers(
             self,
             |wire| &mut wire.driver,
@@ -114,7 +114,7 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
                         return Ok(());
                     }
                     match wire.driver.step_output(|| wire.now) {
-                        Step::Wait(until) => wire.wait(until, false, &woken),
+                        Step::Wait(until) => wire.wait(until, false, &close),
                         Step::Done => {
                             let timed_out = || io::Error::from(ErrorKind::TimedOut).into();
                             return Err(wire.verdict().unwrap_or_else(timed_out));
@@ -138,14 +138,14 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
     }
 
     /// Waits until the socket is ready for what the driver wants, or until a deadline.
-    fn wait(&mut self, until: Option<Timestamp>, is_reading: bool, woken: &impl Fn(Wake, &mut M, &mut Outbox)) {
+    fn wait(&mut self, until: Option<Timestamp>, is_reading: bool, close: &impl Fn(Closer, &mut M, &mut Outbox)) {
         let timeout = until.map(|until| (until - self.now).max(SHORTEST));
         let interest = Interest {
             read: is_reading && self.driver.wants_read(),
             write: self.driver.wants_write(),
-            wake: self.wake.as_ref(),
+            closer: self.closer.as_ref(),
         };
-        if interest.read && !interest.write && interest.wake.is_none() {
+        if interest.read && !interest.write && interest.closer.is_none() {
             // One system call: the read waits itself.
             return self.read(timeout);
         }
@@ -159,7 +159,7 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
         let started = Instant::now();
         let ready = self.socket.poll(&interest, timeout);
         self.now = self.now + started.elapsed();
-        let Ready { read, write, wake } = match ready {
+        let Ready { read, write, closer } = match ready {
             Ok(ready) => ready,
             Err(error) if error.kind() == ErrorKind::Interrupted => Ready::default(),
             Err(error) => return self.fail_reading(error),
@@ -170,9 +170,9 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
         if write {
             self.driver.writable();
         }
-        if wake && let Some(wake) = self.wake.take() {
+        if closer && let Some(closer) = self.closer.take() {
             let (machine, out) = self.driver.parts();
-            woken(wake, machine, out);
+            close(closer, machine, out);
             self.driver.writable();
         }
     }
