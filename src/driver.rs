@@ -35,7 +35,7 @@
 //!                 Err(error) if error.kind() == Interrupted => {}
 //!                 Err(_) => driver.write_failed(),
 //!             },
-//!             Step::Flush => driver.flushed(), // a `TcpStream` holds nothing back
+//!             Step::Flush => driver.flushed(), // a `TcpStream` holds nothing back: see `Driver::unbuffered`
 //!             Step::Shutdown => match socket.shutdown(Shutdown::Write) {
 //!                 Ok(()) => driver.shut_down(),
 //!                 Err(_) => driver.write_failed(),
@@ -150,10 +150,13 @@ pub struct Driver<M: Machine> {
     can_write: bool,
     /// The machine may find something in the input.
     is_fresh: bool,
+    /// The input has ended, or writing has failed.
+    is_odd: bool,
     is_eof: bool,
     /// The machine knows of the end of the input.
     is_eof_told: bool,
     is_unflushed: bool,
+    is_unbuffered: bool,
     is_shut: bool,
     /// Writing failed: output is thrown away.
     is_mute: bool,
@@ -176,9 +179,11 @@ impl<M: Machine> Driver<M> {
             can_read: Readable::No,
             can_write: true,
             is_fresh: false,
+            is_odd: false,
             is_eof: false,
             is_eof_told: false,
             is_unflushed: false,
+            is_unbuffered: false,
             is_shut: false,
             is_mute: false,
             is_closing: false,
@@ -207,6 +212,14 @@ impl<M: Machine> Driver<M> {
         self
     }
 
+    /// The transport holds nothing back that was written to it, as a socket does and a TLS stream or a `BufWriter` does not:
+    /// the step is never [`Flush`](Step::Flush).
+    #[must_use]
+    pub fn unbuffered(mut self) -> Self {
+        self.is_unbuffered = true;
+        self
+    }
+
     /// The driver of the next machine on the same transport: of the connection, after its handshake. What was read and not
     /// received, what is not written yet, and the state of the transport stay.
     pub fn replace<N: Machine>(self, next: N) -> Driver<N> {
@@ -221,9 +234,11 @@ impl<M: Machine> Driver<M> {
             reads: self.reads,
             can_read: self.can_read,
             can_write: self.can_write,
+            is_odd: self.is_odd,
             is_eof: self.is_eof,
             is_eof_told: false,
             is_unflushed: self.is_unflushed,
+            is_unbuffered: self.is_unbuffered,
             is_shut: self.is_shut,
             is_mute: self.is_mute,
             is_closing: false,
