@@ -4,12 +4,10 @@
 //! done, or until a deadline of the [`Config`] ends the connection: a peer that says nothing, or takes nothing, cannot
 //! hold a thread for ever.
 //!
-//! **Time.** A blocking program notices its peer only while it waits for it. So the clock of a connection runs while a
-//! call waits for bytes, or for a peer that takes none, and stands still otherwise: nobody is blamed for the silence
-//! while the program itself was busy, nor for a long message on a slow link.
+//! **Time.** The clock of a connection runs while a call waits for the socket, so the peer is not timed out while the program is
+//! busy. Each byte that the socket accepts while more output waits is a sign of life, so a slow peer is not timed out either.
 //!
-//! **Memory.** Beside the machine: what is not written yet, and 16 KiB while a call reads or bytes of the next message
-//! are already here.
+//! **Memory.** In addition to the [`Connection`]: output that is not written yet, and 16 KiB for each thread to read into.
 
 mod closer;
 #[cfg(feature = "getrandom")]
