@@ -150,7 +150,9 @@ pub struct Driver<M: Machine> {
     can_write: bool,
     /// The machine may find something in the input.
     is_fresh: bool,
-    /// The input has ended, or writing has failed.
+    /// The machine leaves its input until a request is answered: no more is read meanwhile.
+    is_held: bool,
+    /// The input has ended or is held, or writing has failed.
     is_odd: bool,
     is_eof: bool,
     /// The machine knows of the end of the input.
@@ -179,6 +181,7 @@ impl<M: Machine> Driver<M> {
             can_read: Readable::No,
             can_write: true,
             is_fresh: false,
+            is_held: false,
             is_odd: false,
             is_eof: false,
             is_eof_told: false,
@@ -234,6 +237,7 @@ impl<M: Machine> Driver<M> {
             reads: self.reads,
             can_read: self.can_read,
             can_write: self.can_write,
+            is_held: false,
             is_odd: self.is_odd,
             is_eof: self.is_eof,
             is_eof_told: false,
@@ -273,7 +277,7 @@ impl<M: Machine> Driver<M> {
     #[must_use]
     pub fn wants_read(&self) -> bool {
         let may_read = matches!(self.machine.transport(), Transport::KeepOpen | Transport::ShutdownWrite);
-        may_read && !self.is_eof && !self.is_paused()
+        may_read && !self.is_eof && !self.is_held && !self.is_paused()
     }
 
     /// Whether output, a flush, or the end of the outgoing half waits for the transport.
@@ -292,7 +296,10 @@ impl<M: Machine> Driver<M> {
     /// The machine, and the output that it appends to: all that the application sends on its own account.
     #[inline]
     pub fn parts(&mut self) -> (&mut M, &mut Outbox) {
-        (&mut self.machine, &mut Self::flow(&mut self.flow, self.read_len).out)
+        let flow = Self::flow(&mut self.flow, self.read_len);
+        // A request that is answered now lets the machine go on with its input.
+        (self.is_fresh, self.is_held) = (self.is_fresh || !flow.inbox.is_empty(), false);
+        (&mut self.machine, &mut flow.out)
     }
 
     /// How many bytes wait to be written.

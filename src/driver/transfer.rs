@@ -40,6 +40,10 @@ impl<M: Machine> Driver<M> {
                 }
                 Ok(None) => {
                     self.is_fresh = false;
+                    // It may leave input only of a payload that is not whole, or until its request is answered.
+                    if !input.is_empty() && self.machine.missing() == 0 {
+                        (self.is_held, self.is_odd) = (true, true);
+                    }
                     break;
                 }
                 Err(error) => {
