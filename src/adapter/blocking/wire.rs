@@ -87,7 +87,8 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
                                 return Ok(Some(found));
                             }
                         }
-                        Step::Read => wire.read(None),
+                        // There is something to read; should there not be, it does not wait for long.
+                        Step::Read => wire.read(Some(TURN)),
                         // What cannot be written is dropped: what the peer sent before it went can still be read.
                         Step::Write | Step::Flush | Step::Shutdown => _ = wire.write(true),
                         Step::Wait(until) => wire.wait(until, true, &close),
@@ -177,7 +178,7 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
         }
     }
 
-    /// Reads once, and waits for that at most this long, or not at all where it is known that there is something.
+    /// Reads once, and waits for that at most this long; `None` is for ever.
     fn read(&mut self, timeout: Option<Duration>) {
         let wait = timeout.unwrap_or(Duration::MAX);
         if !serves(self.read_timeout, wait) {
