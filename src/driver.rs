@@ -273,6 +273,13 @@ impl<M: Machine> Driver<M> {
         self.can_write = true;
     }
 
+    /// Whether there is something to [`deliver`](Self::deliver) now.
+    #[must_use]
+    #[inline]
+    pub fn has_input(&self) -> bool {
+        self.is_fresh && !self.is_paused()
+    }
+
     /// Whether a read is wanted as soon as the transport is readable.
     #[must_use]
     pub fn wants_read(&self) -> bool {

@@ -23,7 +23,7 @@ async fn a_send_lets_the_receiver_read_again() {
         receiver
             .recv_with(|event, connection, out| {
                 if let Event::Text(_) = event {
-                    connection.send_binary(&[7; 200_000], out).unwrap();
+                    connection.send_binary(&vec![7; 200_000], out).unwrap();
                 }
                 None::<()>
             })

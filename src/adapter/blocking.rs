@@ -188,8 +188,7 @@ impl<S: Socket> WebSocket<S> {
     /// [`Error::Send`]: nothing was sent; after the end of the connection [`read`](Self::read) tells more. Otherwise
     /// the socket failed, or took nothing until a deadline passed: drop the connection.
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        let (connection, out) = self.wire.driver.parts();
-        connection.send_message(message.into(), out)?;
+        self.wire.command(|connection, out| connection.send_message(message.into(), out))?;
         self.flush()
     }
 
@@ -205,8 +204,7 @@ impl<S: Socket> WebSocket<S> {
 
     /// Sends a message that was encoded once for many connections, without a copy; for servers.
     pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        let (connection, out) = self.wire.driver.parts();
-        out.push(connection.send_prepared(message)?);
+        self.wire.command(|connection, out| connection.send_prepared(message).map(|frame| out.push(frame)))?;
         self.flush()
     }
 
@@ -223,8 +221,7 @@ impl<S: Socket> WebSocket<S> {
         &mut self,
         commands: impl FnOnce(&mut Connection, &mut BytesMut) -> Result<T, SendError>,
     ) -> Result<T, Error> {
-        let (connection, out) = self.wire.driver.parts();
-        let result = commands(connection, out.tail());
+        let result = self.wire.command(|connection, out| commands(connection, out.tail()));
         self.flush()?;
         Ok(result?)
     }
@@ -239,8 +236,8 @@ impl<S: Socket> WebSocket<S> {
     ///
     /// [`SendError::TooLong`] for a reason over 123 bytes; otherwise as [`read`](Self::read).
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        let (connection, out) = self.wire.driver.parts();
-        match connection.close(Some(CloseFrame::new(code, reason)), out.tail()) {
+        let close = CloseFrame::new(code, reason);
+        match self.wire.command(|connection, out| connection.close(Some(close), out.tail())) {
             Ok(()) | Err(SendError::Closed) => {}
             Err(error) => return Err(error.into()),
         }
