@@ -80,7 +80,10 @@ macro_rules! sockets {
 
             #[cfg(not(windows))]
             fn write_now(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-                let flags = rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL;
+                let flags = rustix::net::SendFlags::DONTWAIT;
+                // Apple's sockets have an option for that, which the standard library sets.
+                #[cfg(not(target_vendor = "apple"))]
+                let flags = flags | rustix::net::SendFlags::NOSIGNAL;
                 Ok(rustix::net::sendmsg(self, slices, &mut rustix::net::SendAncillaryBuffer::default(), flags)?)
             }
 
