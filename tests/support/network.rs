@@ -595,7 +595,7 @@ pub struct Peer {
     pub end: End<Connection>,
     pub app: App,
     pub events: Vec<Seen>,
-    /// When the latest event came.
+    /// When the latest event came that is neither Ping nor Pong.
     pub seen_at: Timestamp,
     pub done_at: Option<Timestamp>,
     /// It does not run: it is busy, and its time stands still.
@@ -643,8 +643,11 @@ impl Peer {
         let Self { end, app, events, seen_at, done_at, .. } = self;
         let now = net.now;
         let turn = end.turn(net, Goal::Events, |event, connection, out| {
-            events.push(Seen::of(&event));
-            *seen_at = now;
+            let seen = Seen::of(&event);
+            if !matches!(seen, Seen::Ping(_) | Seen::Pong(_)) {
+                *seen_at = now;
+            }
+            events.push(seen);
             app(connection, &event, out);
             None
         });
