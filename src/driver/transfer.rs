@@ -21,9 +21,7 @@ impl<M: Machine> Driver<M> {
             self.is_fresh = false;
             return None;
         };
-        if let Some(rest) = flow.rest.take() {
-            flow.inbox.keep(rest);
-        }
+        flow.settle();
         let before = flow.out.len();
         // After the end there is nothing but input to discard.
         let high_water = if self.machine.transport() == Transport::KeepOpen { flow.high_water() } else { usize::MAX };
@@ -65,9 +63,10 @@ impl<M: Machine> Driver<M> {
     #[inline]
     pub fn room(&mut self) -> &mut [u8] {
         let missing = self.machine.missing();
-        let Flow { inbox, room: room_len, .. } = Self::flow(&mut self.flow, self.read_len);
-        let room = inbox.room(missing);
-        *room_len = room.len();
+        let flow = Self::flow(&mut self.flow, self.read_len);
+        flow.settle();
+        let room = flow.inbox.room(missing);
+        flow.room = room.len();
         room
     }
 
@@ -90,7 +89,9 @@ impl<M: Machine> Driver<M> {
     /// as `missing`. [`note_received`](Self::note_received) is next.
     pub fn inbox(&mut self) -> (&mut Inbox, u64) {
         let missing = self.machine.missing();
-        (&mut Self::flow(&mut self.flow, self.read_len).inbox, missing)
+        let flow = Self::flow(&mut self.flow, self.read_len);
+        flow.settle();
+        (&mut flow.inbox, missing)
     }
 
     /// `count` bytes were read, and are in the [`inbox`](Self::inbox) already; 0 at the end of the stream.
@@ -125,16 +126,20 @@ impl<M: Machine> Driver<M> {
         &mut Self::flow(&mut self.flow, self.read_len).out
     }
 
-    /// The transport accepted the first `count` bytes of [`output`](Self::output).
+    /// The transport accepted the first `count` bytes of [`output`](Self::output); 0 means that it accepts nothing now, like
+    /// [`write_blocked`](Self::write_blocked).
     ///
     /// # Panics
     ///
     /// There was not that much output.
     #[inline]
     pub fn written(&mut self, count: usize) {
+        if count == 0 {
+            return self.write_blocked();
+        }
         let flow = Self::flow(&mut self.flow, self.read_len);
         self.trace.sent(&flow.out, count);
-        self.is_unflushed |= count > 0;
+        self.is_unflushed = true;
         if let Some(progress) = flow.advance(count) {
             self.machine.progress(progress);
         }
