@@ -354,6 +354,47 @@ pub struct Counts {
     pub inbox_peak: usize,
 }
 
+/// What waits in the output of a driver, counted naively: which bytes are answers, and which were sent.
+#[derive(Debug, Default)]
+pub struct Shadow {
+    /// Answers or not, and how many bytes, in order.
+    runs: VecDeque<(bool, usize)>,
+    pub answers: usize,
+    pub sends: usize,
+    /// The most sends that waited at once since nothing waited.
+    pub sends_peak: usize,
+}
+
+impl Shadow {
+    /// `queued` bytes wait; those that are new are answers or were sent.
+    fn note(&mut self, queued: usize, is_answer: bool) {
+        if queued < self.answers + self.sends {
+            // What could not be written was thrown away.
+            *self = Self::default();
+        }
+        let new = queued - self.answers - self.sends;
+        if new > 0 {
+            self.runs.push_back((is_answer, new));
+        }
+        *if is_answer { &mut self.answers } else { &mut self.sends } += new;
+        self.sends_peak = self.sends_peak.max(self.sends);
+    }
+
+    fn written(&mut self, mut count: usize) {
+        while let Some((is_answer, len)) = self.runs.front_mut() {
+            let taken = count.min(*len);
+            *if *is_answer { &mut self.answers } else { &mut self.sends } -= taken;
+            *len -= taken;
+            count -= taken;
+            if *len > 0 {
+                return;
+            }
+            self.runs.pop_front();
+        }
+        self.sends_peak = 0;
+    }
+}
+
 /// A driver and its socket.
 pub struct End<M: Machine> {
     pub role: Role,
@@ -371,6 +412,9 @@ pub struct End<M: Machine> {
     /// Nor does the end of the outgoing half.
     pub shutdown_blocked: bool,
     pub counts: Counts,
+    pub shadow: Shadow,
+    /// How long the longest answer is, where the bound of the memory is to be checked.
+    pub longest_answer: Option<usize>,
     /// Time that counts: this much less than the network's.
     pub behind: Duration,
     pub waits_until: Option<Timestamp>,
@@ -394,6 +438,8 @@ impl<M: Machine> End<M> {
             flush_blocked: false,
             shutdown_blocked: false,
             counts: Counts::default(),
+            shadow: Shadow::default(),
+            longest_answer: None,
             behind: Duration::ZERO,
             waits_until: None,
             owned: Box::default(),
@@ -489,8 +535,11 @@ impl<M: Machine> End<M> {
                 Step::Deliver => {
                     self.counts.delivers += 1;
                     self.counts.inbox_peak = self.counts.inbox_peak.max(self.driver.inbox().0.len());
+                    self.shadow.note(self.driver.queued(), false);
                     let found = self.driver.deliver(&mut *handler);
                     self.counts.queued_peak = self.counts.queued_peak.max(self.driver.queued());
+                    self.shadow.note(self.driver.queued(), true);
+                    self.check_memory();
                     if let Some(found) = found {
                         return Turn::Found(found);
                     }
@@ -499,8 +548,12 @@ impl<M: Machine> End<M> {
                 Step::Write => {
                     self.counts.writes += 1;
                     assert!(!self.driver.output().is_empty(), "a step that writes nothing");
+                    self.shadow.note(self.driver.queued(), false);
                     match net.outgoing(role).write(self.driver.output().chunk(), at_once) {
-                        Outcome::Count(count) => self.driver.written(count),
+                        Outcome::Count(count) => {
+                            self.driver.written(count);
+                            self.shadow.written(count);
+                        }
                         Outcome::Blocked => {
                             self.counts.vain_writes += 1;
                             self.driver.write_blocked();
@@ -569,9 +622,24 @@ impl<M: Machine> End<M> {
         }
     }
 
+    /// Twice what was sent, 128 KiB, and an answer; whether reading pauses is decided by exactly these numbers.
+    #[track_caller]
+    fn check_memory(&mut self) {
+        let Some(longest_answer) = self.longest_answer else { return };
+        let (queued, Shadow { runs, answers, sends, sends_peak }) = (self.driver.queued(), &self.shadow);
+        let most = 2 * sends_peak + (128 << 10) + longest_answer;
+        assert!(queued <= most, "{queued} bytes wait, of {most}: {answers} of answers, {sends} were sent");
+        let is_counted = runs.len() < 64 && self.driver.machine().transport() == Transport::KeepOpen;
+        if is_counted && self.driver.wants_read() != (*answers <= (128 << 10) + sends) {
+            assert!(self.driver.queued() == 0, "reading: {}, {answers} of answers, {sends} sent", self.driver.wants_read());
+        }
+    }
+
     /// A driver that waits has a reason to, and a time to stop waiting.
     #[track_caller]
     fn check_wait(&mut self, net: &mut Net, goal: Goal, until: Option<Timestamp>, local: Timestamp) {
+        self.shadow.note(self.driver.queued(), false);
+        self.check_memory();
         let (role, machine) = (self.role, self.driver.machine());
         assert!(until.is_none_or(|until| until > local), "{role:?} waits for {until:?}, which is past at {local:?}");
         let expects_time = machine.poll_timeout().is_some()
