@@ -216,14 +216,14 @@ impl Pipe {
     }
 
     fn pass(&mut self, now: Timestamp, time: Duration) -> Timestamp {
-        let mut start = self.leaves.max(now);
+        let start = self.leaves.max(now);
+        self.leaves = start + time;
         if let Some((from, until)) = self.stall
-            && start + time >= from
+            && self.leaves >= from
             && start < until
         {
-            start = until;
+            self.leaves = until + (self.leaves - from.max(start));
         }
-        self.leaves = start + time;
         self.arrives = self.arrives.max(self.leaves + self.delay);
         self.arrives
     }
