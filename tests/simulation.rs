@@ -17,8 +17,10 @@ use std::{
 
 use bytes::BytesMut;
 use network::{End, Goal, Net, Pipe, Turn, at, millis, secs};
-use sansock::{Buffers, Chunk, Config, Connection, Data, Error, Event, Keepalive, Message, Timestamp};
-use support::{Client, DELIVERIES, Random, Role, Server, goodbye};
+use sansock::{
+    Buffers, Chunk, Config, Connection, Data, Driver, Error, Event, Keepalive, Message, Timestamp, driver::Machine,
+};
+use support::{Client, DELIVERIES, Random, Role, SEED, Server, goodbye};
 
 const SOME: u64 = 1_000;
 const MANY: u64 = 100_000;
@@ -69,7 +71,9 @@ enum Form {
 #[derive(Debug)]
 struct Plan {
     programs: [Program; 2],
-    deflate: bool,
+    /// The connections begin with their handshake.
+    #[cfg_attr(not(feature = "handshake"), allow(dead_code, reason = "there is none"))]
+    shakes_hands: bool,
     /// Nobody is disturbed for so long that the other may give up, and nothing is cut off: all arrives, and the end is clean.
     is_benign: bool,
     /// The run ends before.
@@ -118,6 +122,14 @@ impl Program {
             owned_reads: random.pick(&[0, 0, 1, 3]),
             read_len,
         }
+    }
+
+    fn end<M: Machine>(&self, role: Role, driver: Driver<M>) -> End<M> {
+        let mut end = End::of(role, driver);
+        (end.edges, end.owned_reads) = (self.edges, self.owned_reads);
+        end.buffers = self.lent.then(Buffers::new);
+        end.longest_answer = Some(MAX_LEN + 300);
+        end
     }
 
     /// The time that it does not look at the transport.
@@ -232,7 +244,13 @@ impl Plan {
         let most = if deflate { 5000 } else { MAX_LEN - HEAD_LEN }.min(100 * narrow);
         let closes = random.below(2) == 0;
         let mut program = |read_len, closes| Program::draw(random, most, read_len, closes);
-        let programs = [program(read_lens[0], closes), program(read_lens[1], !closes)];
+        #[cfg_attr(not(feature = "deflate"), allow(unused_mut, reason = "nothing to set"))]
+        let mut programs = [program(read_lens[0], closes), program(read_lens[1], !closes)];
+        #[cfg(feature = "deflate")]
+        if deflate {
+            programs.iter_mut().for_each(|program| program.config.deflate = Some(sansock::deflate::Deflate::default()));
+        }
+        let shakes_hands = random.below(3) == 0;
         let reset_at = (random.below(12) == 0).then(|| at(millis(random.below(20_000) as u64)));
 
         let mut disturbed = programs[0].busy() + programs[1].busy();
@@ -260,28 +278,23 @@ impl Plan {
         if let Some(at) = reset_at {
             net.pipes.iter_mut().for_each(|pipe| pipe.break_at(at));
         }
-        (Self { programs, deflate, is_benign, bound }, net)
+        (Self { programs, shakes_hands, is_benign, bound }, net)
     }
 }
 
-#[cfg(feature = "deflate")]
-fn connection(role: Role, config: &Config, deflate: bool) -> Connection {
-    use sansock::deflate::{Deflate, Params};
-    if !deflate {
-        return role.connection(config);
+fn connection(role: Role, program: &Program) -> Connection {
+    let connection = role.connection(&program.config);
+    #[cfg(feature = "deflate")]
+    if let Some(settings) = &program.config.deflate {
+        use sansock::deflate::Params;
+        let none = || Vec::<(&str, Option<std::borrow::Cow<'_, str>>)>::new();
+        let agreement = match role {
+            Server => settings.answer(&Params::of_offer(none()).unwrap()).unwrap().1,
+            Client => settings.confirm(&Params::of_answer(none()).unwrap()).unwrap(),
+        };
+        return connection.with_deflate(agreement, settings);
     }
-    let settings = Deflate::default();
-    let none = || Vec::<(&str, Option<std::borrow::Cow<'_, str>>)>::new();
-    let agreement = match role {
-        Server => settings.answer(&Params::of_offer(none()).unwrap()).unwrap().1,
-        Client => settings.confirm(&Params::of_answer(none()).unwrap()).unwrap(),
-    };
-    role.connection(config).with_deflate(agreement, &settings)
-}
-
-#[cfg(not(feature = "deflate"))]
-fn connection(role: Role, config: &Config, _: bool) -> Connection {
-    role.connection(config)
+    connection
 }
 
 /// The application of one side.
@@ -325,8 +338,20 @@ impl App {
     }
 }
 
+#[cfg(feature = "handshake")]
+enum Handshake {
+    Client(End<sansock::client::Handshake>),
+    Server(End<sansock::server::Handshake>),
+}
+
+#[cfg(not(feature = "handshake"))]
+enum Handshake {}
+
 /// One side of a run.
 struct Side {
+    /// Until it is open.
+    handshake: Option<Handshake>,
+    is_refused: bool,
     end: End<Connection>,
     app: App,
     ops: VecDeque<Op>,
@@ -342,15 +367,12 @@ struct Side {
 }
 
 impl Side {
-    fn new(role: Role, program: &Program, deflate: bool) -> Self {
-        let mut end = End::new(role, connection(role, &program.config, deflate));
-        end.driver = sansock::Driver::new(connection(role, &program.config, deflate)).read_len(program.read_len);
-        end.edges = program.edges;
-        end.buffers = program.lent.then(Buffers::new);
-        end.owned_reads = program.owned_reads;
-        end.longest_answer = Some(MAX_LEN + 300);
+    fn new(role: Role, program: &Program, plan: &Plan) -> Self {
+        let driver = Driver::new(connection(role, program)).read_len(program.read_len);
         Self {
-            end,
+            handshake: Self::handshake(role, program).filter(|_| plan.shakes_hands),
+            is_refused: false,
+            end: program.end(role, driver),
             app: App::default(),
             ops: program.ops.iter().copied().collect(),
             halves: program.halves,
@@ -363,8 +385,76 @@ impl Side {
         }
     }
 
+    #[cfg(feature = "handshake")]
+    fn handshake(role: Role, program: &Program) -> Option<Handshake> {
+        use sansock::{Outbox, client, server};
+        let config = &program.config;
+        Some(match role {
+            Client => {
+                let (request, mut out) = (client::Request::new("example.com", "/"), Outbox::new());
+                let machine = client::connect(&request, config, SEED, out.tail()).unwrap();
+                let driver = Driver::from_parts(machine, Vec::new(), out).read_len(program.read_len);
+                Handshake::Client(program.end(role, driver))
+            }
+            Server => {
+                let driver = Driver::new(server::Handshake::new(config)).read_len(program.read_len);
+                Handshake::Server(program.end(role, driver))
+            }
+        })
+    }
+
+    #[cfg(not(feature = "handshake"))]
+    fn handshake(_: Role, _: &Program) -> Option<Handshake> {
+        None
+    }
+
+    /// Whether the connection is open.
+    #[cfg(feature = "handshake")]
+    fn shake_hands(&mut self, net: &mut Net) -> bool {
+        use sansock::server;
+        let Some(handshake) = &mut self.handshake else { return true };
+        loop {
+            let turn = match handshake {
+                Handshake::Client(end) => end.turn(net, Goal::Events, |(connection, _), _, _| Some(connection)),
+                Handshake::Server(end) => end.turn(net, Goal::Events, |request, _, out| {
+                    Some(request.accept(&server::Response::new(), out).unwrap())
+                }),
+            };
+            match turn {
+                Turn::Found(connection) => {
+                    self.end = match self.handshake.take().expect("it is under way") {
+                        Handshake::Client(end) => end.replace(connection),
+                        Handshake::Server(end) => end.replace(connection),
+                    };
+                    return true;
+                }
+                Turn::Yield => {}
+                turn => {
+                    self.is_refused = matches!(turn, Turn::Done);
+                    return false;
+                }
+            }
+        }
+    }
+
+    #[cfg(not(feature = "handshake"))]
+    fn shake_hands(&mut self, _: &mut Net) -> bool {
+        true
+    }
+
+    /// Whether something happened to its socket, and the time that it waits for.
+    fn socket(&self, net: &mut Net) -> (bool, Option<Timestamp>) {
+        match &self.handshake {
+            #[cfg(feature = "handshake")]
+            Some(Handshake::Client(end)) => (end.is_roused(net), end.waits_until),
+            #[cfg(feature = "handshake")]
+            Some(Handshake::Server(end)) => (end.is_roused(net), end.waits_until),
+            _ => (self.end.is_roused(net), self.end.waits_until),
+        }
+    }
+
     fn is_over(&self) -> bool {
-        self.is_dropped || self.end.is_done
+        self.is_dropped || self.is_refused || self.end.is_done
     }
 
     fn is_clean(&self) -> bool {
@@ -373,11 +463,11 @@ impl Side {
 
     fn is_roused(&self, net: &mut Net) -> bool {
         let acts = self.acts_at.is_some_and(|at| at <= net.now);
-        !self.is_over() && (acts || !self.is_busy && self.end.is_roused(net))
+        !self.is_over() && (acts || !self.is_busy && self.socket(net).0)
     }
 
-    fn next(&self) -> Option<Timestamp> {
-        let waits_until = self.end.waits_until.filter(|_| !self.is_busy);
+    fn next(&self, net: &mut Net) -> Option<Timestamp> {
+        let waits_until = self.socket(net).1.filter(|_| !self.is_busy);
         let waits_until = waits_until.map(|until| at(until.as_duration().saturating_add(self.end.behind)));
         [self.acts_at, waits_until].into_iter().flatten().min().filter(|_| !self.is_over())
     }
@@ -389,6 +479,9 @@ impl Side {
 
     /// Runs its program until that waits.
     fn run(&mut self, net: &mut Net) {
+        if !self.shake_hands(net) {
+            return;
+        }
         while !self.is_over() {
             let Some(op) = self.ops.front().copied() else { return };
             if !self.perform(op, net) {
@@ -488,7 +581,7 @@ fn run(seed: u64) -> bool {
     if env::var_os("SEED").is_some() {
         println!("{plan:#?}\n{:#?}", net.pipes);
     }
-    let mut sides = [Side::new(Client, &plan.programs[0], plan.deflate), Side::new(Server, &plan.programs[1], plan.deflate)];
+    let mut sides = [Side::new(Client, &plan.programs[0], &plan), Side::new(Server, &plan.programs[1], &plan)];
     let mut turns = 0;
     for side in &mut sides {
         side.run(&mut net);
@@ -505,7 +598,7 @@ fn run(seed: u64) -> bool {
         }
         assert!(turns < MAX_TURNS, "a run without an end");
         if is_quiet {
-            let next = [net.next(), sides[0].next(), sides[1].next()].into_iter().flatten().min();
+            let next = [net.next(), sides[0].next(&mut net), sides[1].next(&mut net)].into_iter().flatten().min();
             let next = next.expect("nobody waits for anything any more");
             net.now = net.now.max(next);
             assert!(net.now.as_duration() <= plan.bound, "longer than {:?}", plan.bound);

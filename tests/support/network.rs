@@ -449,6 +449,28 @@ impl<M: Machine> End<M> {
         }
     }
 
+    /// The end of the next machine on the same socket.
+    pub fn replace<N: Machine>(self, next: N) -> End<N> {
+        End {
+            role: self.role,
+            driver: self.driver.replace(next),
+            error: None,
+            is_done: self.is_done,
+            edges: self.edges,
+            buffers: self.buffers,
+            owned_reads: self.owned_reads,
+            flush_blocked: self.flush_blocked,
+            shutdown_blocked: self.shutdown_blocked,
+            counts: self.counts,
+            shadow: self.shadow,
+            longest_answer: self.longest_answer,
+            behind: self.behind,
+            waits_until: None,
+            is_eof: self.is_eof,
+            owned: self.owned,
+        }
+    }
+
     /// Its time.
     pub fn now(&self, net: &Net) -> Timestamp {
         at(net.now.as_duration() - self.behind)
