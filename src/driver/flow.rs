@@ -61,6 +61,7 @@ impl Flow {
         if self.inbox.capacity() > RETAINED {
             self.inbox = Inbox::new();
         }
+        self.inbox.forget();
         self.restart();
         self
     }
