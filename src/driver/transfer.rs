@@ -157,7 +157,11 @@ impl<M: Machine> Driver<M> {
         self.is_unflushed = false;
         self.is_shut = true;
         self.drop_output();
-        // The peer will not learn that it may end its half: nothing is waited for.
+        self.skip_end_of_peer();
+    }
+
+    /// Where writing failed the peer does not learn that it may end its half: that is not waited for.
+    pub(super) fn skip_end_of_peer(&mut self) {
         self.is_eof |= self.machine.transport() == Transport::ShutdownWrite;
     }
 
