@@ -208,6 +208,22 @@ fn keepalive_does_not_defeat_the_idle_timeout() {
     assert_eq!(info(dialogue.client()).code(), 1001);
 }
 
+/// The time for the answer to a Ping begins when the transport has accepted all of it.
+#[test]
+fn a_ping_that_waits_for_room_leaves_the_whole_timeout_for_its_answer() {
+    let mut dialogue = Dialogue::new(net(1004), None, Peer::new(Server, &config()));
+    dialogue.server().says(say(1000));
+    dialogue.run_until(secs(35));
+    client_reads(&mut dialogue, 2000);
+    dialogue.run_until(secs(50));
+    assert_eq!(client_reads(&mut dialogue, 10), b"\x89\x04\0\0\0\x01");
+    client_writes(&mut dialogue, &masked(&frame(0x8A, &[0, 0, 0, 1])));
+    dialogue.run_until(secs(69));
+    assert_eq!(dialogue.server().verdict(), None);
+    dialogue.run_until(secs(200));
+    assert_eq!(dialogue.server().done_at, Some(at(secs(90))));
+}
+
 /// loop.md 3 and 19: what a slow reader takes keeps it alive, although the transport reports room seldom.
 #[test]
 fn a_slow_but_steady_reader_is_not_given_up() {
@@ -539,6 +555,22 @@ fn a_message_costs_one_read_and_one_write() {
     assert_eq!((counts.writes - before.writes, counts.vain_writes), (100, 0));
 }
 
+/// The buffers of a connection that received a long frame go to another one, whose reads are as long as ever.
+#[test]
+fn lent_buffers_carry_nothing_over() {
+    let config = config().delivery(sansock::Delivery::InPlace);
+    let mut shared = Buffers::new();
+    for (len, reads) in [(100_000, None), (30_000, Some(1)), (5, Some(1))] {
+        let mut end = End::new(Server, Connection::server(&config));
+        (end.edges, end.buffers) = (true, Some(shared));
+        let mut net = net(1 << 20);
+        net.outgoing(Client).write(&masked(&frame(0x82, &vec![1; len])), Timestamp::ZERO);
+        assert!(matches!(end.turn(&mut net, Goal::Events, |_, _, _| None::<()>), Turn::Wait(_)));
+        assert!(reads.is_none_or(|reads| end.counts.reads == reads), "{} reads", end.counts.reads);
+        shared = end.buffers.unwrap();
+    }
+}
+
 /// What one read brought is answered in one go.
 #[test]
 fn a_hundred_messages_in_one_read_are_answered_by_one_write() {
@@ -621,6 +653,20 @@ fn a_failed_write_loses_nothing_that_was_received() {
     dialogue.settle();
     assert_eq!(dialogue.server().events, [text("a"), text("b"), closed(1001, "")]);
     assert_eq!(dialogue.server().verdict(), Some(Some(Error::Unwritten)), "the echoes were not written");
+}
+
+/// After a failed write, a peer that cannot be told to end its half is not waited for, whichever comes first.
+#[test]
+fn nothing_is_waited_for_that_a_failed_write_has_made_impossible() {
+    let mut dialogue = Dialogue::new(net(10_000), None, Peer::new(Server, &config()).app(echo).edges());
+    let now = dialogue.net.now;
+    dialogue.net.outgoing(Server).break_at(now);
+    for frames in [frame(0x81, b"a"), close_frame(1000, "")] {
+        assert_eq!(dialogue.server().verdict(), None);
+        client_writes(&mut dialogue, &masked(&frames));
+        dialogue.settle();
+    }
+    assert_eq!(dialogue.server().verdict(), Some(Some(Error::Unwritten)));
 }
 
 // Handlers, callers and phases.
@@ -768,6 +814,40 @@ fn a_write_of_nothing_is_no_progress() {
         }
     }
     assert_eq!((waits, driver.machine().transport()), (61, Transport::Abort));
+}
+
+/// A machine that has a stall timeout and does not end after it: its own affair, but the caller does not hang.
+#[test]
+fn a_machine_that_does_not_mind_a_stall_gets_as_much_time_again() {
+    struct Patient;
+    impl sansock::driver::Machine for Patient {
+        type Event<'a> = ();
+        type Error = Error;
+        fn receive(&mut self, _: &mut &mut [u8], _: &mut BytesMut) -> Result<Option<()>, Error> {
+            Ok(None)
+        }
+        fn receive_eof(&mut self) -> Result<(), Error> {
+            Ok(())
+        }
+        fn poll_timeout(&self) -> Option<Timestamp> {
+            None
+        }
+        fn handle_timeout(&mut self, _: Timestamp, _: &mut BytesMut) -> Result<(), Error> {
+            Ok(())
+        }
+        fn transport(&self) -> Transport {
+            Transport::KeepOpen
+        }
+        fn stall_timeout(&self) -> Option<Duration> {
+            Some(secs(5))
+        }
+    }
+    let mut driver = Driver::new(Patient);
+    driver.parts().1.tail().extend_from_slice(b"output");
+    driver.write_blocked();
+    for second in [0, 5, 10] {
+        assert_eq!(driver.step(|| at(secs(second))), Step::Wait(Some(at(secs(second + 5)))));
+    }
 }
 
 /// A handshake that becomes a connection takes along what was read, what is unwritten, the end of the input and time.
