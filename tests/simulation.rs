@@ -10,6 +10,7 @@ mod support;
 use std::{
     collections::VecDeque,
     env,
+    ops::AddAssign,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::OnceLock,
     time::Duration,
@@ -95,7 +96,7 @@ struct Program {
 }
 
 impl Program {
-    fn draw(random: &mut Random, most: usize, read_len: usize, closes: bool) -> Self {
+    fn draw(random: &mut Random, longest: usize, is_heavy: bool, read_len: usize, closes: bool) -> Self {
         let keepalive = match random.below(5) {
             0 => None,
             1 => Some(Keepalive::new(secs(2), secs(3))),
@@ -106,7 +107,7 @@ impl Program {
             .keepalive(keepalive)
             .stall_timeout(random.pick(&[secs(60), secs(5)]))
             .close_timeout(random.pick(&[secs(10), secs(3)]));
-        let mut ops: Vec<_> = (0..random.below(12)).map(|_| Op::draw(random, most)).collect();
+        let mut ops: Vec<_> = (0..random.below(12)).map(|_| Op::draw(random, longest, is_heavy)).collect();
         ops.push(match random.below(20) {
             0 => Op::Drop,
             1..10 if !closes => Op::Listen,
@@ -128,7 +129,6 @@ impl Program {
         let mut end = End::of(role, driver);
         (end.edges, end.owned_reads) = (self.edges, self.owned_reads);
         end.buffers = self.lent.then(Buffers::new);
-        end.longest_answer = Some(MAX_LEN + 300);
         end
     }
 
@@ -155,13 +155,13 @@ impl Program {
 }
 
 impl Op {
-    fn draw(random: &mut Random, longest: usize) -> Self {
+    fn draw(random: &mut Random, longest: usize, is_heavy: bool) -> Self {
         let patience = random.pick(&[millis(0), millis(700), secs(5), secs(30)]);
         match random.below(20) {
-            0..7 => Self::Feed(Draft::draw(random, longest), secs(100)),
-            7..9 => Self::Feed(Draft::draw(random, longest), patience),
-            9..11 => Self::Send(Draft::draw(random, longest), secs(100)),
-            11..13 => Self::Send(Draft::draw(random, longest), patience),
+            0..7 => Self::Feed(Draft::draw(random, longest, is_heavy), secs(100)),
+            7..9 => Self::Feed(Draft::draw(random, longest, is_heavy), patience),
+            9..11 => Self::Send(Draft::draw(random, longest, is_heavy), secs(100)),
+            11..13 => Self::Send(Draft::draw(random, longest, is_heavy), patience),
             13..17 => Self::Receive(random.below(5), patience),
             17 => Self::Ping,
             _ => Self::Busy(random.pick(&[millis(1), millis(300), secs(2), secs(8), secs(50)])),
@@ -170,9 +170,10 @@ impl Op {
 }
 
 impl Draft {
-    fn draw(random: &mut Random, longest: usize) -> Self {
+    fn draw(random: &mut Random, longest: usize, is_heavy: bool) -> Self {
         let len = |random: &mut Random| {
             let most = match random.below(20) {
+                _ if is_heavy => 60_000,
                 0..10 => 200,
                 10..16 => 5_000,
                 16..18 => 20_000,
@@ -181,7 +182,7 @@ impl Draft {
             };
             HEAD_LEN + random.below(most.min(longest))
         };
-        let answer = if random.below(2) == 0 { 0 } else { len(random) };
+        let answer = if random.below(2) == 0 && !is_heavy { 0 } else { len(random) };
         Self { len: len(random), answer, form: random.pick(&[Form::Text, Form::Binary, Form::Owned, Form::Chunks]) }
     }
 
@@ -241,9 +242,11 @@ impl Plan {
         let read_lens = [read_len(), read_len()];
         // So that no run takes more than some thousand turns.
         let narrow = net.pipes.iter().map(|pipe| pipe.capacity).chain(read_lens).min().expect("four");
-        let most = if deflate { 5000 } else { MAX_LEN - HEAD_LEN }.min(100 * narrow);
+        let longest = if deflate { 5000 } else { MAX_LEN - HEAD_LEN }.min(100 * narrow);
+        // Large messages in both directions, each with a large answer.
+        let is_heavy = random.below(10) == 0;
         let closes = random.below(2) == 0;
-        let mut program = |read_len, closes| Program::draw(random, most, read_len, closes);
+        let mut program = |read_len, closes| Program::draw(random, longest, is_heavy, read_len, closes);
         #[cfg_attr(not(feature = "deflate"), allow(unused_mut, reason = "nothing to set"))]
         let mut programs = [program(read_lens[0], closes), program(read_lens[1], !closes)];
         #[cfg(feature = "deflate")]
@@ -367,12 +370,16 @@ struct Side {
 }
 
 impl Side {
-    fn new(role: Role, program: &Program, plan: &Plan) -> Self {
+    fn new(role: Role, plan: &Plan) -> Self {
+        let [program, other] = [0, 1].map(|n| &plan.programs[n ^ usize::from(role == Server)]);
         let driver = Driver::new(connection(role, program)).read_len(program.read_len);
+        let mut end = program.end(role, driver);
+        let longest_answer = other.drafts().map(|draft| draft.answer).max().unwrap_or(0);
+        end.longest_answer = Some(longest_answer + 300);
         Self {
             handshake: Self::handshake(role, program).filter(|_| plan.shakes_hands),
             is_refused: false,
-            end: program.end(role, driver),
+            end,
             app: App::default(),
             ops: program.ops.iter().copied().collect(),
             halves: program.halves,
@@ -422,10 +429,12 @@ impl Side {
             };
             match turn {
                 Turn::Found(connection) => {
+                    let longest_answer = self.end.longest_answer;
                     self.end = match self.handshake.take().expect("it is under way") {
                         Handshake::Client(end) => end.replace(connection),
                         Handshake::Server(end) => end.replace(connection),
                     };
+                    self.end.longest_answer = longest_answer;
                     return true;
                 }
                 Turn::Yield => {}
@@ -575,13 +584,37 @@ impl Side {
     }
 }
 
-fn run(seed: u64) -> bool {
+/// What runs came to.
+#[derive(Debug, Default)]
+struct Summary {
+    benign: usize,
+    /// In which a message was lost.
+    losses: usize,
+    messages: usize,
+    pauses: usize,
+    yields: usize,
+    /// Sides whose handshake failed.
+    refused: usize,
+}
+
+impl AddAssign for Summary {
+    fn add_assign(&mut self, other: Self) {
+        self.benign += other.benign;
+        self.losses += other.losses;
+        self.messages += other.messages;
+        self.pauses += other.pauses;
+        self.yields += other.yields;
+        self.refused += other.refused;
+    }
+}
+
+fn run(seed: u64) -> Summary {
     let mut random = Random(seed);
     let (plan, mut net) = Plan::draw(&mut random);
     if env::var_os("SEED").is_some() {
         println!("{plan:#?}\n{:#?}", net.pipes);
     }
-    let mut sides = [Side::new(Client, &plan.programs[0], &plan), Side::new(Server, &plan.programs[1], &plan)];
+    let mut sides = [Side::new(Client, &plan), Side::new(Server, &plan)];
     let mut turns = 0;
     for side in &mut sides {
         side.run(&mut net);
@@ -605,7 +638,15 @@ fn run(seed: u64) -> bool {
         }
     }
     check(&plan, &sides);
-    plan.is_benign
+    let is_lost = sides[0].app.sent != sides[1].app.received || sides[1].app.sent != sides[0].app.received;
+    Summary {
+        benign: usize::from(plan.is_benign),
+        losses: usize::from(is_lost),
+        messages: sides.iter().map(|side| side.app.received).sum(),
+        pauses: sides.iter().map(|side| side.end.counts.pauses).sum(),
+        yields: sides.iter().map(|side| side.end.counts.yields).sum(),
+        refused: sides.iter().filter(|side| side.is_refused).count(),
+    }
 }
 
 fn check(plan: &Plan, sides: &[Side; 2]) {
@@ -633,22 +674,27 @@ fn check(plan: &Plan, sides: &[Side; 2]) {
     }
 }
 
-/// The number of benign runs.
-fn runs(seeds: impl IntoIterator<Item = u64>) -> usize {
-    let run = |seed| match catch_unwind(AssertUnwindSafe(|| run(seed))) {
-        Ok(is_benign) => usize::from(is_benign),
-        Err(panic) => {
-            eprintln!("SEED={seed} cargo test --test simulation one_seed -- --nocapture");
-            resume_unwind(panic)
+fn runs(seeds: impl IntoIterator<Item = u64>) -> Summary {
+    let mut total = Summary::default();
+    for seed in seeds {
+        match catch_unwind(AssertUnwindSafe(|| run(seed))) {
+            Ok(summary) => total += summary,
+            Err(panic) => {
+                eprintln!("SEED={seed} cargo test --test simulation one_seed -- --nocapture");
+                resume_unwind(panic)
+            }
         }
-    };
-    seeds.into_iter().map(run).sum()
+    }
+    println!("{total:?}");
+    total
 }
 
 #[test]
 fn what_is_sent_arrives_once_and_in_order_or_both_sides_learn_why_not() {
-    let benign = runs(0..SOME);
-    assert!(benign > 100, "{benign} runs in which nothing was in the way");
+    let Summary { benign, losses, messages, pauses, yields, refused } = runs(0..SOME);
+    // That the runs show something.
+    assert!(benign > 100 && losses > 100 && messages > 3000 && pauses > 30 && yields > 100);
+    assert!(refused > 10 || cfg!(not(feature = "handshake")));
 }
 
 #[test]

@@ -349,6 +349,8 @@ pub struct Counts {
     pub delivers: usize,
     pub flushes: usize,
     pub waits: usize,
+    /// Of these: too many answers waited to read more.
+    pub pauses: usize,
     pub yields: usize,
     pub queued_peak: usize,
     pub inbox_peak: usize,
@@ -667,6 +669,8 @@ impl<M: Machine> End<M> {
     fn check_wait(&mut self, net: &mut Net, goal: Goal, until: Option<Timestamp>, local: Timestamp) {
         self.shadow.note(self.driver.queued(), false);
         self.check_memory();
+        let is_open = !self.is_eof && self.driver.machine().transport() == Transport::KeepOpen;
+        self.counts.pauses += usize::from(is_open && !self.driver.wants_read());
         let (role, machine) = (self.role, self.driver.machine());
         assert!(until.is_none_or(|until| until > local), "{role:?} waits for {until:?}, which is past at {local:?}");
         let expects_time = machine.poll_timeout().is_some()
