@@ -263,7 +263,12 @@ impl<M: Machine> Driver<M> {
     /// does not tell, pass `true`: that costs a read that finds nothing.
     #[inline]
     pub fn readable(&mut self, is_closed: bool) {
-        self.can_read = if is_closed { Readable::UntilBlocked } else { Readable::UntilShort };
+        // An end that was told before is still to be found.
+        if is_closed {
+            self.can_read = Readable::UntilBlocked;
+        } else if self.can_read == Readable::No {
+            self.can_read = Readable::UntilShort;
+        }
         self.reads = 0;
     }
 
@@ -337,7 +342,10 @@ impl<M: Machine> Driver<M> {
 
     /// The machine, and what was read and not received.
     pub fn into_parts(mut self) -> (M, Vec<u8>) {
-        let received = self.flow.as_mut().map(|flow| flow.inbox.input().to_vec());
+        let received = self.flow.as_mut().map(|flow| {
+            flow.settle();
+            flow.inbox.input().to_vec()
+        });
         (self.machine, received.unwrap_or_default())
     }
 

@@ -192,6 +192,11 @@ impl Inbox {
         self.unread.is_empty()
     }
 
+    /// It is empty, and serves another connection: what the last frame was like says nothing of the next one.
+    pub(crate) fn forget(&mut self) {
+        (self.is_long, self.is_first) = (false, false);
+    }
+
     /// How long its buffer is.
     #[inline]
     pub(crate) fn capacity(&self) -> usize {

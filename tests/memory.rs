@@ -14,8 +14,10 @@ use std::{
     time::Duration,
 };
 
-use bytes::BytesMut;
-use sansock::{CloseCode, Config, Connection, Delivery, Error, Event, Inbox, Limit, State};
+use bytes::{Buf, BytesMut};
+use sansock::{
+    Buffers, CloseCode, Config, Connection, Delivery, Driver, Error, Event, Inbox, Limit, State, Step, Timestamp,
+};
 use support::{Client, ROLES, Role, Server, frame, masked};
 
 struct Counting;
@@ -471,4 +473,105 @@ fn i4_storing_a_message_copies_each_byte_a_bounded_number_of_times() {
             }
         }
     }
+}
+
+/// One turn of an echo server that reads `wire`, on a transport that takes everything; the number of messages.
+fn echo_turn(driver: &mut Driver<Connection>, mut wire: &[u8], is_owned: bool, buffer: &mut Box<[u8]>) -> usize {
+    let mut messages = 0;
+    driver.readable(false);
+    loop {
+        match driver.step(|| Timestamp::ZERO) {
+            Step::Deliver => {
+                driver.deliver(|event, connection, out| {
+                    if let Event::Binary(data) = event {
+                        connection.send_binary(&data, out).unwrap();
+                        messages += 1;
+                    }
+                    None::<()>
+                });
+            }
+            Step::Read if wire.is_empty() => driver.read_blocked(),
+            Step::Read if is_owned => {
+                if buffer.is_empty() {
+                    // The inbox has the other one.
+                    *buffer = vec![0; 64 << 10].into();
+                }
+                let count = wire.len().min(buffer.len());
+                buffer[..count].copy_from_slice(&wire[..count]);
+                wire = &wire[count..];
+                let (inbox, missing) = driver.inbox();
+                inbox.give(buffer, count, missing);
+                driver.note_received(count);
+            }
+            Step::Read => {
+                let room = driver.room();
+                let count = wire.len().min(room.len());
+                room[..count].copy_from_slice(&wire[..count]);
+                wire = &wire[count..];
+                driver.received(count);
+            }
+            Step::Write => {
+                let count = driver.output().chunk().len().min(10_000);
+                driver.written(count);
+            }
+            Step::Flush => driver.flushed(),
+            Step::Yield => {}
+            Step::Wait(_) if wire.is_empty() => return messages,
+            Step::Wait(_) => driver.readable(false),
+            step => panic!("{step:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_driver_allocates_nothing_per_message() {
+    for delivery in [Delivery::Messages, Delivery::InPlace] {
+        for (len, is_lent, is_owned) in
+            [(5, false, false), (1000, false, true), (1000, true, false), (6_000, false, false), (6_000, true, true)]
+        {
+            let wire = masked(&frame(0x82, &vec![7; len]).repeat(5));
+            let config = Config::default().delivery(delivery);
+            let mut driver = Driver::new(Connection::server(&config));
+            let (mut shared, mut buffer) = (Buffers::new(), vec![0; 64 << 10].into_boxed_slice());
+            let mut turn = || {
+                // Cut where a frame is not whole.
+                let (first, second) = wire.split_at(if len < 1000 && delivery == Delivery::InPlace { 11 } else { 0 });
+                for part in [first, second] {
+                    if is_lent {
+                        driver.attach(&mut shared);
+                    }
+                    echo_turn(&mut driver, part, is_owned, &mut buffer);
+                    if is_lent {
+                        driver.detach(&mut shared);
+                    }
+                }
+            };
+            // The first messages bring the buffers to their length.
+            (0..5).for_each(|_| turn());
+            let ((), usage) = usage(|| (0..100).for_each(|_| turn()));
+            assert_eq!((usage.allocations, usage.live), (0, 0), "{delivery:?}, {len} bytes, lent: {is_lent}");
+        }
+    }
+}
+
+#[test]
+fn drivers_with_lent_buffers_hold_nothing_while_they_are_idle() {
+    let wire = masked(&frame(0x82, &[7; 10_000]).repeat(3));
+    let mut shared = Buffers::new();
+    let mut drivers: Vec<_> = (0..100).map(|_| Driver::new(Connection::server(&Config::default()))).collect();
+    let mut turn = |driver: &mut Driver<Connection>| {
+        driver.attach(&mut shared);
+        assert_eq!(echo_turn(driver, &wire, false, &mut Box::default()), 3);
+        driver.detach(&mut shared);
+    };
+    turn(&mut drivers[0]);
+    let ((), first) = usage(|| drivers.iter_mut().for_each(&mut turn));
+    assert_eq!(first.live, 0);
+    let ((), again) = usage(|| drivers.iter_mut().for_each(&mut turn));
+    assert_eq!((again.allocations, again.live), (0, 0));
+}
+
+#[test]
+fn a_driver_is_a_value_of_372_bytes() {
+    assert!(size_of::<Driver<Connection>>() <= 256 + 116, "{}", size_of::<Driver<Connection>>());
 }

@@ -43,10 +43,19 @@ impl Flow {
         Self { inbox, out, ..Self::default() }
     }
 
-    /// Nothing is in it but memory that serves the next connection as well.
+    /// Nothing is in it but memory that serves the next connection as well. A moment that was noted belongs to this one.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
-        self.inbox.is_empty() && self.out.is_empty() && self.rest.is_none()
+        let is_timed = self.waits_since.is_some() || self.farewell.is_some();
+        self.inbox.is_empty() && self.out.is_empty() && self.rest.is_none() && !is_timed
+    }
+
+    /// After a handler that panicked: what it had in its hands was received.
+    #[inline]
+    pub(super) fn settle(&mut self) {
+        if let Some(rest) = self.rest.take() {
+            self.inbox.keep(rest);
+        }
     }
 
     /// Memory for the next connection, and no more of it than that needs.
@@ -54,7 +63,8 @@ impl Flow {
         if self.inbox.capacity() > RETAINED {
             self.inbox = Inbox::new();
         }
-        (self.waits_since, self.farewell, self.last_word, self.ping) = (None, None, 0, (0, 0));
+        self.inbox.forget();
+        self.restart();
         self
     }
 
@@ -137,7 +147,7 @@ impl Flow {
     #[inline]
     fn restart(&mut self) {
         self.answers.clear();
-        (self.front, self.ping, self.last_word) = (0, (0, 0), 0);
+        (self.front, self.ping, self.last_word, self.waits_since) = (0, (0, 0), 0, None);
     }
 }
 

@@ -80,11 +80,12 @@ impl<M: Machine> Driver<M> {
             return Some(Step::Deliver);
         }
         self.note_closing();
-        if reads && self.is_eof && !self.is_eof_told && !self.is_fresh {
-            let _ = self.tell_eof();
-        }
         if self.is_mute {
             self.drop_output();
+            self.skip_end_of_peer();
+        }
+        if reads && self.is_eof && !self.is_eof_told && !self.is_fresh {
+            let _ = self.tell_eof();
         }
         let transport = self.machine.transport();
         if self.can_write {
@@ -155,6 +156,8 @@ impl<M: Machine> Driver<M> {
             let flow = Self::flow(&mut self.flow, self.read_len);
             let since = *flow.waits_since.get_or_insert(now);
             if stall_timeout.is_some_and(|timeout| since + timeout <= now) {
+                // A machine that does not end gets as much time again.
+                flow.waits_since = Some(now);
                 self.note_error(M::stalled);
                 return true;
             }

@@ -21,9 +21,7 @@ impl<M: Machine> Driver<M> {
             self.is_fresh = false;
             return None;
         };
-        if let Some(rest) = flow.rest.take() {
-            flow.inbox.keep(rest);
-        }
+        flow.settle();
         let before = flow.out.len();
         // After the end there is nothing but input to discard.
         let high_water = if self.machine.transport() == Transport::KeepOpen { flow.high_water() } else { usize::MAX };
@@ -72,9 +70,10 @@ impl<M: Machine> Driver<M> {
     #[inline]
     pub fn room(&mut self) -> &mut [u8] {
         let missing = self.machine.missing();
-        let Flow { inbox, room: room_len, .. } = Self::flow(&mut self.flow, self.read_len);
-        let room = inbox.room(missing);
-        *room_len = room.len();
+        let flow = Self::flow(&mut self.flow, self.read_len);
+        flow.settle();
+        let room = flow.inbox.room(missing);
+        flow.room = room.len();
         room
     }
 
@@ -97,7 +96,9 @@ impl<M: Machine> Driver<M> {
     /// as `missing`. [`note_received`](Self::note_received) is next.
     pub fn inbox(&mut self) -> (&mut Inbox, u64) {
         let missing = self.machine.missing();
-        (&mut Self::flow(&mut self.flow, self.read_len).inbox, missing)
+        let flow = Self::flow(&mut self.flow, self.read_len);
+        flow.settle();
+        (&mut flow.inbox, missing)
     }
 
     /// `count` bytes were read, and are in the [`inbox`](Self::inbox) already; 0 at the end of the stream.
@@ -134,16 +135,20 @@ impl<M: Machine> Driver<M> {
         &mut Self::flow(&mut self.flow, self.read_len).out
     }
 
-    /// The transport accepted the first `count` bytes of [`output`](Self::output).
+    /// The transport accepted the first `count` bytes of [`output`](Self::output); 0 means that it accepts nothing now, like
+    /// [`write_blocked`](Self::write_blocked).
     ///
     /// # Panics
     ///
     /// There was not that much output.
     #[inline]
     pub fn written(&mut self, count: usize) {
+        if count == 0 {
+            return self.write_blocked();
+        }
         let flow = Self::flow(&mut self.flow, self.read_len);
         self.trace.sent(&flow.out, count);
-        self.is_unflushed = !self.is_unbuffered && (count > 0 || self.is_unflushed);
+        self.is_unflushed = !self.is_unbuffered;
         if let Some(progress) = flow.advance(count) {
             self.machine.progress(progress);
         }
@@ -161,7 +166,11 @@ impl<M: Machine> Driver<M> {
         self.is_unflushed = false;
         self.is_shut = true;
         self.drop_output();
-        // The peer will not learn that it may end its half: nothing is waited for.
+        self.skip_end_of_peer();
+    }
+
+    /// Where writing failed the peer does not learn that it may end its half: that is not waited for.
+    pub(super) fn skip_end_of_peer(&mut self) {
         self.is_eof |= self.machine.transport() == Transport::ShutdownWrite;
     }
 
