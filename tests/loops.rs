@@ -21,15 +21,13 @@ use sansock::{
     adapter::{Error, tcp},
 };
 use socket2::{Domain, Socket, Type};
-use support::{
-    Adapter, Blocking, CLOSED, REQUEST, WebSocket, millis, patient, read_head, read_rest,
-};
 #[cfg(feature = "compio")]
 use support::Compio;
 #[cfg(feature = "futures-io")]
 use support::Smol;
 #[cfg(feature = "tokio")]
 use support::Tokio;
+use support::{Adapter, Blocking, CLOSED, REQUEST, WebSocket, millis, patient, read_head, read_rest};
 
 /// A test that hangs fails after this.
 const WATCHDOG: Duration = Duration::from_secs(120);
@@ -169,9 +167,8 @@ fn closing_loses_nothing_that_a_slow_reader_takes<A: Adapter>() {
 }
 
 fn a_slow_reader_of_answers_is_alive<A: Adapter>() {
-    let (mut stream, server) = served::<A, _>(Some(NARROW), brisk(), async |mut websocket| {
-        answer(&mut websocket, MUCH, false).await
-    });
+    let (mut stream, server) =
+        served::<A, _>(Some(NARROW), brisk(), async |mut websocket| answer(&mut websocket, MUCH, false).await);
     stream.write_all(&frame(0x81, b"go")).unwrap();
     let expected = long_frame(&vec![7; MUCH]);
     assert!(read_slowly(&mut stream, expected.len(), 10 << 10) == expected);
@@ -258,8 +255,7 @@ fn a_peer_that_half_closes_and_never_reads_is_given_up<A: Adapter>() {
 
 fn answers_that_wait_at_the_end_of_input_arrive<A: Adapter>() {
     for (buffer, count) in [(Some(NARROW), 20), (None, 390)] {
-        let (mut stream, server) =
-            served::<A, _>(buffer, patient(), async |websocket| echo(websocket).await);
+        let (mut stream, server) = served::<A, _>(buffer, patient(), async |websocket| echo(websocket).await);
         stream.write_all(&frame(0x82, &[7; 10_000]).repeat(count)).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
         let answer = [&b"\x82\x7e\x27\x10"[..], &[7; 10_000]].concat();
@@ -273,8 +269,7 @@ fn answers_that_wait_at_the_end_of_input_arrive<A: Adapter>() {
 /// The client sends all the time and reads all the time.
 fn large_messages_are_echoed_while_more_arrive<A: Adapter>() {
     const COUNT: usize = 100;
-    let (mut stream, server) =
-        served::<A, _>(None, Config::default(), async |websocket| echo(websocket).await);
+    let (mut stream, server) = served::<A, _>(None, Config::default(), async |websocket| echo(websocket).await);
     let message: Vec<u8> = (0..1_000_000_u32).map(|index| (index ^ index >> 8) as u8).collect();
     let (mut writer, masked) = (stream.try_clone().unwrap(), frame(0x82, &message));
     let writing = thread::spawn(move || {
@@ -292,4 +287,404 @@ fn large_messages_are_echoed_while_more_arrive<A: Adapter>() {
     joined(writing);
     drop(stream);
     assert!(joined(server).unwrap().clean);
+}
+
+/// What asynchronous adapters do beside: halves, and messages that are queued and not waited for.
+#[cfg(any(feature = "tokio", feature = "futures-io", feature = "compio"))]
+mod asynchronous {
+    use sansock::adapter::poll;
+
+    use super::*;
+
+    macro_rules! asynchronous_suite {
+        ($($scenario:ident)*) => {
+            #[cfg(feature = "tokio")]
+            mod tokio {
+                $(#[test] fn $scenario() { super::$scenario::<super::Tokio, _>(); })*
+            }
+            #[cfg(feature = "futures-io")]
+            mod smol {
+                $(#[test] fn $scenario() { super::$scenario::<super::Smol, _>(); })*
+            }
+            #[cfg(feature = "compio")]
+            mod compio {
+                $(#[test] fn $scenario() { super::$scenario::<super::Compio, _>(); })*
+            }
+        };
+    }
+
+    asynchronous_suite! {
+        halves_send_and_receive_large_messages_at_once
+        one_task_feeds_and_receives_large_messages_in_turn
+        closing_loses_nothing_that_was_fed
+    }
+
+    const COUNT: u8 = 200;
+
+    fn message(index: u8) -> Vec<u8> {
+        vec![index; 1_000_000]
+    }
+
+    /// Runs the same program at both ends of a connection with the deadlines and socket buffers that are the default.
+    fn both_ends<A, I>(program: impl AsyncFnOnce(poll::WebSocket<I>) + Copy + Send + 'static)
+    where
+        A: Adapter<WebSocket = poll::WebSocket<I>>,
+    {
+        let (ours, theirs) = tcp_pair(None);
+        let server = A::run(async move || program(A::accept(ours, &Config::default()).await.unwrap()).await);
+        let client = A::run(async move || {
+            let request = sansock::client::Request::new("localhost", "/");
+            program(A::client(theirs, &request, &Config::default()).await.unwrap().0).await;
+        });
+        joined(server);
+        joined(client);
+    }
+
+    async fn send_all<I: poll::Io>(sender: &mut poll::Sender<I>) {
+        for index in 0..COUNT {
+            sender.send(message(index)).await.unwrap();
+        }
+    }
+
+    async fn receive_all<I: poll::Io>(receiver: &mut poll::Receiver<I>) {
+        for index in 0..COUNT {
+            assert!(receiver.recv().await.unwrap() == Some(message(index).into()), "{index}");
+        }
+    }
+
+    async fn close<I: poll::Io>(mut receiver: poll::Receiver<I>, mut sender: poll::Sender<I>) {
+        // The other end may have been the first.
+        let _ = sender.close(CloseCode::NORMAL, "").await;
+        assert_eq!(receiver.recv().await.unwrap(), None);
+        assert!(receiver.close_info().unwrap().clean);
+    }
+
+    fn halves_send_and_receive_large_messages_at_once<A, I: poll::Io + 'static>()
+    where
+        A: Adapter<WebSocket = poll::WebSocket<I>>,
+    {
+        both_ends::<A, I>(async |websocket| {
+            let (mut receiver, mut sender) = websocket.split();
+            ::smol::future::zip(send_all(&mut sender), receive_all(&mut receiver)).await;
+            close(receiver, sender).await;
+        });
+    }
+
+    /// A task for each half, on any of several threads.
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn halves_in_tasks_of_their_own_send_and_receive_large_messages() {
+        async fn run(websocket: <Tokio as Adapter>::WebSocket) {
+            let (mut receiver, mut sender) = websocket.split();
+            let sending = ::tokio::spawn(async move {
+                send_all(&mut sender).await;
+                sender
+            });
+            let receiving = ::tokio::spawn(async move {
+                receive_all(&mut receiver).await;
+                receiver
+            });
+            let sender = sending.await.unwrap();
+            close(receiving.await.unwrap(), sender).await;
+        }
+        let runtime = ::tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (ours, theirs) = tcp_pair(None);
+        let programs = async {
+            let (request, config) = (sansock::client::Request::new("localhost", "/"), Config::default());
+            let (server, client) =
+                ::tokio::join!(Tokio::accept(ours, &config), Tokio::client(theirs, &request, &config));
+            ::tokio::join!(run(server.unwrap()), run(client.unwrap().0))
+        };
+        let done = runtime.block_on(async { ::tokio::time::timeout(WATCHDOG, programs).await });
+        done.expect("all messages arrive");
+    }
+
+    fn one_task_feeds_and_receives_large_messages_in_turn<A, I: poll::Io + 'static>()
+    where
+        A: Adapter<WebSocket = poll::WebSocket<I>>,
+    {
+        both_ends::<A, I>(async |mut websocket| {
+            for index in 0..COUNT {
+                websocket.feed(message(index)).await.unwrap();
+                assert!(websocket.recv().await.unwrap() == Some(message(index).into()), "{index}");
+            }
+            websocket.close(CloseCode::NORMAL, "").await.unwrap();
+        });
+    }
+
+    fn closing_loses_nothing_that_was_fed<A, I: poll::Io + 'static>()
+    where
+        A: Adapter<WebSocket = poll::WebSocket<I>>,
+    {
+        let (mut stream, server) = served::<A, _>(Some(NARROW), brisk(), async |mut websocket| {
+            websocket.feed(vec![7; MUCH]).await.unwrap();
+            websocket.close(CloseCode::NORMAL, "").await
+        });
+        let expected = [long_frame(&vec![7; MUCH]), CLOSED.to_vec()].concat();
+        assert!(read_slowly(&mut stream, expected.len(), 10 << 10) == expected);
+        stream.write_all(&frame(0x88, b"\x03\xe8")).unwrap();
+        assert_eq!(read_rest(&mut stream), b"");
+        drop(stream);
+        joined(server).unwrap();
+    }
+
+    /// With the deadlines that are the default: 200 s.
+    #[test]
+    #[ignore = "it takes minutes"]
+    fn closing_loses_none_of_20_mb_that_a_reader_of_100_kb_a_second_takes() {
+        fn slow<A: Adapter>() {
+            const LEN: usize = 20_000_000;
+            let (mut stream, server) =
+                served::<A, _>(None, Config::default(), async |mut websocket| answer(&mut websocket, LEN, true).await);
+            stream.write_all(&frame(0x81, b"go")).unwrap();
+            let expected = [long_frame(&vec![7; LEN]), b"\x88\x00".to_vec()].concat();
+            assert!(read_slowly(&mut stream, expected.len(), 500) == expected);
+            stream.write_all(&frame(0x88, b"")).unwrap();
+            assert_eq!(read_rest(&mut stream), b"");
+            server.join().unwrap().unwrap();
+        }
+        let mut adapters: Vec<(&str, fn())> = vec![("blocking", slow::<Blocking>)];
+        #[cfg(feature = "tokio")]
+        adapters.push(("tokio", slow::<Tokio>));
+        #[cfg(feature = "futures-io")]
+        adapters.push(("smol", slow::<Smol>));
+        #[cfg(feature = "compio")]
+        adapters.push(("compio", slow::<Compio>));
+        let running: Vec<_> = adapters.into_iter().map(|(name, slow)| (name, thread::spawn(slow))).collect();
+        let ended = running.into_iter().map(|(name, thread)| (name, thread.join().is_ok()));
+        let failed: Vec<_> = ended.filter(|(_, is_ok)| !is_ok).collect();
+        assert!(failed.is_empty(), "{failed:?}");
+    }
+}
+
+/// What only threads do: calls that wait in the kernel, and that another thread ends.
+mod threads {
+    use std::net::TcpListener;
+
+    use sansock::{
+        Initiator,
+        adapter::blocking::{self, Closer},
+    };
+
+    use super::*;
+
+    type Server = blocking::WebSocket<TcpStream>;
+
+    /// How often this thread gave up the processor, because it had to wait.
+    #[cfg(target_os = "linux")]
+    fn waits(thread: &std::path::Path) -> u32 {
+        let status = std::fs::read_to_string(std::path::Path::new("/proc").join(thread).join("status")).unwrap();
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        count.unwrap().trim().parse().unwrap()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn a_wait_is_one_system_call(wait: fn(&mut Server) -> Result<(), Error>) {
+        let (id, thread_id) = std::sync::mpsc::channel();
+        let (mut stream, server) = served::<Blocking, _>(None, patient(), async move |mut websocket| {
+            id.send(std::fs::read_link("/proc/thread-self").unwrap()).unwrap();
+            wait(&mut websocket)
+        });
+        stream.write_all(&frame(0x81, b"go")).unwrap();
+        // The pipe is full soon.
+        let thread = thread_id.recv().unwrap();
+        let mut before = waits(&thread);
+        loop {
+            thread::sleep(millis(200));
+            let now = waits(&thread);
+            if now - before < 10 {
+                break;
+            }
+            before = now;
+        }
+        let before = waits(&thread);
+        thread::sleep(millis(1000));
+        let count = waits(&thread) - before;
+        assert!(count < 10, "{count} in a second");
+        drop(stream);
+        joined(server).unwrap_err();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_send_that_the_peer_does_not_take_sleeps_until_it_does() {
+        a_wait_is_one_system_call(|websocket| websocket.send(vec![7; 32 << 20]));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn answers_that_the_peer_does_not_take_let_the_thread_sleep() {
+        a_wait_is_one_system_call(|websocket| ::smol::future::block_on(answer(websocket, 32 << 20, false)));
+    }
+
+    #[test]
+    fn one_thread_sends_and_receives_large_messages_by_handlers() {
+        const COUNT: u32 = 100;
+        let (address, server) = {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = thread::spawn(move || {
+                let websocket = blocking::accept(listener.accept().unwrap().0, &Config::default())?;
+                ::smol::future::block_on(echo(websocket))
+            });
+            (address, server)
+        };
+        let client = thread::spawn(move || {
+            let message = vec![7; 1_000_000];
+            let mut websocket = blocking::connect(&format!("ws://{address}/"), &Config::default())?;
+            websocket.send_binary(&message)?;
+            let mut echoes = 0;
+            let refused = websocket.read_with(|event, connection, out| {
+                let Event::Binary(data) = event else { return None };
+                assert!(*data == *message);
+                echoes += 1;
+                match echoes {
+                    COUNT => connection.close(None, out).err(),
+                    _ => connection.send_binary(&data, out).err(),
+                }
+            })?;
+            assert_eq!((refused, echoes), (None, COUNT));
+            Ok::<_, Error>(())
+        });
+        joined(client).unwrap();
+        assert!(joined(server).unwrap().clean);
+    }
+
+    /// The Close of a server that shuts down, and the answer to it.
+    const GOING: &[u8] = b"\x88\x05\x03\xe9bye";
+
+    fn goes(mut stream: TcpStream) {
+        let mut close = [0; GOING.len()];
+        stream.read_exact(&mut close).unwrap();
+        assert_eq!(close, GOING);
+        stream.write_all(&frame(0x88, b"\x03\xe9")).unwrap();
+        assert_eq!(read_rest(&mut stream), b"");
+    }
+
+    /// A server whose thread does this, and a closer of it.
+    fn closable<T: Send + 'static>(
+        closer: &Closer,
+        program: impl FnOnce(&mut Server) -> T + Send + 'static,
+    ) -> (TcpStream, JoinHandle<T>) {
+        let closer = closer.clone();
+        served::<Blocking, _>(None, patient(), async move |websocket| program(&mut websocket.closed_by(&closer)))
+    }
+
+    #[test]
+    fn a_closer_ends_a_read_that_waits() {
+        let closer = Closer::new().unwrap();
+        let (mut stream, server) = closable(&closer, |websocket| {
+            assert_eq!(websocket.read()?, Some("ready".into()));
+            let end = websocket.read()?;
+            Ok::<_, Error>((end, websocket.close_info().cloned().unwrap()))
+        });
+        stream.write_all(&frame(0x81, b"ready")).unwrap();
+        thread::sleep(millis(20));
+        closer.close(CloseCode::GOING_AWAY, "bye");
+        goes(stream);
+        let (end, info) = joined(server).unwrap();
+        assert_eq!((end, info.clean, info.initiator), (None, true, Some(Initiator::Local)));
+    }
+
+    #[test]
+    fn a_closer_ends_a_send_to_a_peer_that_takes_nothing_and_loses_none_of_it() {
+        const LEN: usize = 32 << 20;
+        let closer = Closer::new().unwrap();
+        let (mut stream, server) = closable(&closer, |websocket| {
+            websocket.send(vec![7; LEN])?;
+            // Nothing is sent behind the Close.
+            assert!(matches!(websocket.send("more"), Err(Error::Send(sansock::SendError::Closed))));
+            websocket.read()
+        });
+        thread::sleep(millis(100));
+        closer.close(CloseCode::GOING_AWAY, "bye");
+        thread::sleep(millis(100));
+        assert!(!server.is_finished());
+        let (expected, mut received) = (long_frame(&vec![7; LEN]), vec![0; LEN + 10]);
+        stream.read_exact(&mut received).unwrap();
+        assert!(received == expected);
+        goes(stream);
+        assert_eq!(joined(server).unwrap(), None);
+    }
+
+    #[test]
+    fn a_closer_closes_what_is_added_after_it_closed() {
+        let closer = Closer::new().unwrap();
+        closer.close(CloseCode::GOING_AWAY, "bye");
+        closer.close(CloseCode::NORMAL, "only the first call counts");
+        let (stream, server) = closable(&closer, Server::read);
+        goes(stream);
+        assert_eq!(joined(server).unwrap(), None);
+    }
+
+    #[test]
+    fn a_hundred_connections_share_a_closer() {
+        let closer = Closer::new().unwrap();
+        let mut connections: Vec<_> = (0..100).map(|_| closable(&closer, Server::read)).collect();
+        // They are served as without it.
+        for (stream, _) in &mut connections {
+            stream.write_all(&frame(0x89, b"?")).unwrap();
+            assert_eq!(support::read_bytes::<3>(stream), *b"\x8a\x01?");
+        }
+        closer.close(CloseCode::GOING_AWAY, "bye");
+        for (stream, server) in connections {
+            goes(stream);
+            assert_eq!(joined(server).unwrap(), None);
+        }
+    }
+}
+
+/// The options of sockets that an adapter accepted or connected.
+mod options {
+    use std::net::TcpListener;
+
+    use sansock::adapter::blocking;
+    use socket2::SockRef;
+
+    use super::*;
+
+    #[track_caller]
+    fn is_tuned(socket: SockRef<'_>) {
+        assert!(socket.tcp_nodelay().unwrap());
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_notsent_lowat().unwrap(), 128 << 10);
+    }
+
+    /// An echo server for this many connections, which finds their sockets tuned.
+    fn server(count: usize) -> (String, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let uri = format!("ws://{}/", listener.local_addr().unwrap());
+        let server = thread::spawn(move || {
+            for _ in 0..count {
+                let stream = listener.accept().unwrap().0;
+                assert!(!SockRef::from(&stream).tcp_nodelay().unwrap());
+                let mut websocket = blocking::accept(stream, &patient()).unwrap();
+                is_tuned(websocket.socket().into());
+                assert_eq!(websocket.read().unwrap(), None);
+            }
+        });
+        (uri, server)
+    }
+
+    #[test]
+    fn sockets_of_threads_are_tuned() {
+        let (uri, server) = server(1);
+        let mut websocket = blocking::connect(&uri, &patient()).unwrap();
+        is_tuned(websocket.socket().into());
+        websocket.close(CloseCode::NORMAL, "").unwrap();
+        joined(server);
+    }
+
+    #[cfg(feature = "tokio-net")]
+    #[test]
+    fn sockets_that_tokio_connects_are_tuned() {
+        let (uri, server) = server(1);
+        let client = Tokio::run(async move || {
+            let mut websocket = sansock::adapter::tokio::connect(&uri, &patient()).await.unwrap();
+            is_tuned(websocket.io().get_ref().into());
+            websocket.close(CloseCode::NORMAL, "").await
+        });
+        joined(client).unwrap();
+        joined(server);
+    }
 }
