@@ -7,7 +7,10 @@ use compio::{
     runtime::Runtime,
     time,
 };
-use sansock::{CloseCode, Config, adapter::compio as adapter};
+use sansock::{
+    CloseCode, Config,
+    adapter::{compio as adapter, tcp},
+};
 
 use crate::{
     accept::accept,
@@ -20,9 +23,8 @@ pub(crate) fn run(listener: std::net::TcpListener, config: &Config, shutdown: &S
     let address = listener.local_addr()?;
     drop(listener);
     Runtime::new()?.block_on(async {
-        // compio's own one: what it accepts goes without Nagle's delay, as it does.
-        let listener =
-            TcpListener::bind_with_options(address, TcpOpts::new().reuse_address(true).nodelay(true)).await?;
+        // compio's own one.
+        let listener = TcpListener::bind_with_options(address, TcpOpts::new().reuse_address(true)).await?;
         while let Some((stream, peer)) = shutdown.or(accept(|| listener.accept(), time::sleep)).await {
             let (config, serving) = (config.clone(), shutdown.clone());
             let serve = async move {
@@ -39,6 +41,7 @@ pub(crate) fn run(listener: std::net::TcpListener, config: &Config, shutdown: &S
 }
 
 async fn serve(stream: TcpStream, config: &Config, shutdown: &Shutdown) -> Result<(), adapter::Error> {
+    let _ = tcp::tune(&stream);
     // A client whose handshake is under way has no WebSocket yet, so no Close either.
     let Some(accepted) = shutdown.or(adapter::accept_with(stream, config, answer)).await else { return Ok(()) };
     let Some(mut websocket) = accepted? else { return Ok(()) };
