@@ -3,7 +3,8 @@
 use std::{io, sync::Arc};
 
 use compio::{
-    net::{TcpListener, TcpOpts, TcpStream},
+    driver::DriverType,
+    net::{TcpListener, TcpStream},
     runtime::Runtime,
     time,
 };
@@ -20,11 +21,10 @@ use crate::{
 
 pub(crate) fn run(listener: std::net::TcpListener, config: &Config, shutdown: &Shutdown) -> io::Result<()> {
     let config = Arc::new(config.clone());
-    let address = listener.local_addr()?;
-    drop(listener);
     Runtime::new()?.block_on(async {
-        // compio's own one.
-        let listener = TcpListener::bind_with_options(address, TcpOpts::new().reuse_address(true)).await?;
+        // What is polled must not block, and what io_uring waits for must not refuse.
+        listener.set_nonblocking(Runtime::with_current(Runtime::driver_type) == DriverType::Poll)?;
+        let listener = TcpListener::from_std(listener)?;
         while let Some((stream, peer)) = shutdown.or(accept(|| listener.accept(), time::sleep)).await {
             let (config, serving) = (config.clone(), shutdown.clone());
             let serve = async move {
