@@ -657,13 +657,17 @@ async fn no_time_passes_for_a_peer_after_a_wait_was_cancelled() {
     let config = Config::default().keepalive(None).idle_timeout(Duration::from_secs(5));
     for (mut waiter, _theirs) in Waiter::all(&config) {
         assert!(time::timeout(Duration::from_secs(1), waiter.wait()).await.is_err());
-        // The program is busy with something else.
+        // The program is busy with something else. A stream does not know that, as long as its deadline has not passed.
+        if matches!(waiter, Waiter::Whole(_) | Waiter::Half(_)) {
+            time::sleep(Duration::from_secs(3)).await;
+        }
+        assert!(time::timeout(millis(1), waiter.wait()).await.is_err());
         time::sleep(Duration::from_secs(60)).await;
         let start = time::Instant::now();
         let end = waiter.wait().await;
         assert!(matches!(end, Err(Error::Connection(Failure::IdleTimeout))), "{end:?}");
         // What was waited before counts.
-        assert_eq!(start.elapsed().as_secs(), 4);
+        assert_eq!(start.elapsed().as_secs_f64().round(), 4.0);
     }
 }
 

@@ -408,23 +408,27 @@ def untaken(start):
 
 
 def trailing(start):
-    """An echo of 390 messages of 10 KB, or as many as can be sent without reading, read when FIN was sent: all arrive."""
+    """An echo of messages of 10 KB, as many as can be sent without reading, read when FIN was sent: all arrive."""
     with start() as server:
-        client = Client(server)
         payload = os.urandom(10000)
         message, answer = frame(BINARY, payload), bytes([0x80 | BINARY]) + length(len(payload)) + payload
-        data, sent = memoryview(message * 390), 0
-        while data[sent:] and select.select([], [client.socket], [], 0.3)[1]:
-            sent += client.socket.send(data[sent : sent + 65536])
-        client.socket.shutdown(socket.SHUT_WR)
-        count = sent // len(message)
-        ensure(count >= 30, f"the server took {count} messages only")
-        received = b""
-        while len(received) < count * len(answer) and (data := client.socket.recv(65536)):
-            received += data
-        ensure(received == answer * count, f"{len(received)} of {count * len(answer)} bytes came")
-        got = client.frame("the end of the stream behind the answers")
-        ensure(got is None or got[0] == CLOSE, f"behind the answers: {got!r}")
+        # Some of these numbers leave answers in the server, which has read the FIN; with the last it may be behind the rest.
+        for count in [16, 20, 24, 28, 32, 390]:
+            client = Client(server, receive_buffer=16384)
+            data, sent = memoryview(message * count), 0
+            while data[sent:] and select.select([], [client.socket], [], 0.3)[1]:
+                sent += client.socket.send(data[sent : sent + 65536])
+            client.socket.shutdown(socket.SHUT_WR)
+            time.sleep(0.1)
+            complete = sent // len(message)
+            ensure(complete >= min(count, 20), f"the server took {complete} messages only")
+            received = b""
+            while len(received) < complete * len(answer) and (data := client.socket.recv(65536)):
+                received += data
+            ensure(received == answer * complete, f"{len(received)} of {complete * len(answer)} bytes came")
+            got = client.frame("the end of the stream behind the answers")
+            ensure(got is None or got[0] == CLOSE, f"behind the answers: {got!r}")
+            client.close()
 
 
 CHECKS = {check.__name__: check for check in
