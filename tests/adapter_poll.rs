@@ -667,7 +667,7 @@ async fn no_time_passes_for_a_peer_after_a_wait_was_cancelled() {
         let end = waiter.wait().await;
         assert!(matches!(end, Err(Error::Connection(Failure::IdleTimeout))), "{end:?}");
         // What was waited before counts.
-        assert_eq!(start.elapsed().as_secs_f64().round(), 4.0);
+        assert!((millis(3990)..millis(4010)).contains(&start.elapsed()), "{:?}", start.elapsed());
     }
 }
 
