@@ -24,7 +24,10 @@ use axum::{
 use clap::Parser;
 use sansock::{
     CloseCode, Config, UpgradeError,
-    adapter::axum::{Error, Rejection, WebSocket, WebSocketUpgrade},
+    adapter::{
+        axum::{Error, Rejection, WebSocket, WebSocketUpgrade},
+        tcp,
+    },
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -86,7 +89,7 @@ impl Listener for Accept {
 
     async fn accept(&mut self) -> (TcpStream, SocketAddr) {
         let (stream, peer) = accept(|| self.0.accept(), time::sleep).await;
-        let _ = stream.set_nodelay(true);
+        let _ = tcp::tune(&stream);
         (stream, peer)
     }
 

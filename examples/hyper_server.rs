@@ -30,6 +30,7 @@ use sansock::{
     adapter::{
         http::refusal,
         hyper::{self as adapter, Upgrade, WebSocket},
+        tcp,
     },
     handshake::Refused,
     server,
@@ -90,7 +91,7 @@ async fn run(arguments: &Arguments) -> io::Result<()> {
     while let Some((stream, peer)) = shutdown.or(accept(|| listener.accept(), time::sleep)).await {
         let (tls, serving) = (tls.clone(), shutdown.clone());
         tokio::spawn(shutdown.track(async move {
-            let _ = stream.set_nodelay(true);
+            let _ = tcp::tune(&stream);
             let served = match tls {
                 Some(tls) => match serving.or(tls.accept(stream)).await {
                     Some(Ok(stream)) => serve(stream, serving).await,

@@ -10,6 +10,7 @@ use std::{
     collections::VecDeque,
     future::poll_fn,
     io::{self, IoSlice},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll, Waker},
@@ -603,6 +604,120 @@ fn a_task_is_as_large_as_a_connection_and_no_larger_for_its_handshake() {
     }
     assert!(size_of::<adapter::WebSocket<tokio::net::TcpStream>>() <= 448);
     assert!(future_size(task) <= 1024, "{}", future_size(task));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_ends_that_have_queued_large_messages_receive_them_without_waiting() {
+    for len in [190_000, 200_000, 400_000] {
+        let (mut a, mut b) = pair(65_536, &Config::default()).await;
+        a.feed(vec![1; len]).await.unwrap();
+        b.feed(vec![2; len]).await.unwrap();
+        let start = time::Instant::now();
+        let (at_a, at_b) = tokio::join!(a.recv(), b.recv());
+        assert!(at_a.unwrap() == Some(vec![2; len].into()) && at_b.unwrap() == Some(vec![1; len].into()), "{len}");
+        assert_eq!(start.elapsed(), Duration::ZERO, "{len}");
+    }
+}
+
+/// The ways to wait for a message.
+enum Waiter {
+    Whole(adapter::WebSocket<DuplexStream>),
+    Half(adapter::Receiver<DuplexStream>),
+    Stream(adapter::WebSocket<DuplexStream>),
+    HalfStream(adapter::Receiver<DuplexStream>),
+}
+
+impl Waiter {
+    /// One of each kind, with a peer that takes everything and says nothing.
+    fn all(config: &Config) -> [(Self, DuplexStream); 4] {
+        let waiters: [fn(adapter::WebSocket<DuplexStream>) -> Self; 4] = [
+            Self::Whole,
+            |websocket| Self::Half(websocket.split().0),
+            Self::Stream,
+            |websocket| Self::HalfStream(websocket.split().0),
+        ];
+        waiters.map(|waiter| {
+            let (ours, theirs) = duplex(1 << 20);
+            (waiter(adapter::from_connection(ours, Connection::server(config), Vec::new())), theirs)
+        })
+    }
+
+    async fn wait(&mut self) -> Result<Option<Message>, Error> {
+        match self {
+            Self::Whole(websocket) => websocket.recv().await,
+            Self::Half(receiver) => receiver.recv().await,
+            Self::Stream(websocket) => poll_fn(|cx| Pin::new(&mut *websocket).poll_next(cx)).await.transpose(),
+            Self::HalfStream(receiver) => poll_fn(|cx| Pin::new(&mut *receiver).poll_next(cx)).await.transpose(),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_time_passes_for_a_peer_after_a_wait_was_cancelled() {
+    let config = Config::default().keepalive(None).idle_timeout(Duration::from_secs(5));
+    for (mut waiter, _theirs) in Waiter::all(&config) {
+        assert!(time::timeout(Duration::from_secs(1), waiter.wait()).await.is_err());
+        // The program is busy with something else. A stream does not know that, as long as its deadline has not passed.
+        if matches!(waiter, Waiter::Whole(_) | Waiter::Half(_)) {
+            time::sleep(Duration::from_secs(3)).await;
+        }
+        assert!(time::timeout(millis(1), waiter.wait()).await.is_err());
+        time::sleep(Duration::from_secs(60)).await;
+        let start = time::Instant::now();
+        let end = waiter.wait().await;
+        assert!(matches!(end, Err(Error::Connection(Failure::IdleTimeout))), "{end:?}");
+        // What was waited before counts.
+        assert!((millis(3990)..millis(4010)).contains(&start.elapsed()), "{:?}", start.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_that_are_cancelled_each_second_still_notice_a_dead_peer() {
+    for (mut waiter, _theirs) in Waiter::all(&Config::default()) {
+        let start = time::Instant::now();
+        let end = loop {
+            tokio::select! {
+                biased;
+                () = time::sleep(Duration::from_secs(1)) => assert!(start.elapsed().as_secs() < 100),
+                end = waiter.wait() => break end,
+            }
+        };
+        assert!(matches!(end, Err(Error::Connection(Failure::KeepaliveTimeout))), "{end:?}");
+        assert!((40..=41).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_leaves_both_halves_usable() {
+    let (server, mut client) = pair(1000, &patient()).await;
+    let (mut receiver, mut sender) = server.split();
+    // It is polled without a message, and then panics with the first of two.
+    {
+        let mut receiving = pin!(receiver.recv_with(|event, _, _| -> Option<()> { panic!("a bug: {event:?}") }));
+        assert!(poll_fn(|cx| Poll::Ready(receiving.as_mut().poll(cx).is_pending())).await);
+        client.feed("first").await.unwrap();
+        client.send("second").await.unwrap();
+        let panicked = poll_fn(|cx| {
+            let poll = AssertUnwindSafe(|| receiving.as_mut().poll(cx).is_pending());
+            catch_unwind(poll).map_or(Poll::Ready(()), |_| Poll::Pending)
+        });
+        time::timeout(Duration::from_secs(30), panicked).await.expect("it panics");
+    }
+    sender.send("the sender works").await.unwrap();
+    assert_eq!(client.recv().await.unwrap(), Some("the sender works".into()));
+    assert_eq!(receiver.recv().await.unwrap(), Some("second".into()));
+    let mut server = receiver.unite(sender).unwrap();
+    server.send("so does the whole").await.unwrap();
+    assert_eq!(client.recv().await.unwrap(), Some("so does the whole".into()));
+
+    // The same in a task of its own, with which the receiver goes.
+    let (mut receiver, mut sender) = server.split();
+    let task = tokio::spawn(async move { receiver.recv_with(|_, _, _| -> Option<()> { panic!("a bug") }).await });
+    tokio::task::yield_now().await;
+    client.send("third").await.unwrap();
+    assert!(task.await.unwrap_err().is_panic());
+    sender.send("the sender works still").await.unwrap();
+    assert_eq!(client.recv().await.unwrap(), Some("the sender works still".into()));
 }
 
 #[cfg(feature = "tokio-net")]

@@ -28,7 +28,7 @@ WATCHDOG = 2.0
 # How long a shutdown waits for the peers, and how much longer the process may take.
 DEADLINE, MARGIN = 10.0, 3.0
 
-TEXT, CLOSE, PONG = 1, 8, 10
+TEXT, BINARY, CLOSE, PONG = 1, 2, 8, 10
 MASK = b"\x11\x22\x33\x44"
 
 
@@ -49,18 +49,28 @@ def wait_for(condition, what, limit=WATCHDOG):
 
 
 def frame(opcode, payload=b""):
-    """A whole frame of a client, of at most 125 bytes."""
-    masked = bytes(byte ^ MASK[index % 4] for index, byte in enumerate(payload))
-    return bytes([0x80 | opcode, 0x80 | len(payload)]) + MASK + masked
+    """A whole frame of a client."""
+    size = len(payload)
+    key = int.from_bytes(MASK * (size // 4 + 1), "big") >> 8 * (4 - size % 4)
+    masked = (int.from_bytes(payload, "big") ^ key).to_bytes(size, "big")
+    return bytes([0x80 | opcode]) + length(size, 0x80) + MASK + masked
+
+
+def length(size, mask=0):
+    """The length of a payload, as the header of a frame has it."""
+    if size < 126:
+        return bytes([mask | size])
+    return struct.pack(">BH", mask | 126, size) if size < 1 << 16 else struct.pack(">BQ", mask | 127, size)
 
 
 class Server:
     """A process, and the port that it printed."""
 
-    def __init__(self, directory, name, descriptors=None):
+    def __init__(self, directory, name, descriptors=None, options=()):
         runtime = name in RUNTIMES
+        self.directory = directory
         command = [directory / ("echo_server" if runtime else name), "--listen", "127.0.0.1:0"]
-        command += ["--runtime", name] if runtime else []
+        command += ["--runtime", name, *options] if runtime else []
         limit = descriptors and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors)))
         self.log = tempfile.TemporaryFile("w+b")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, preexec_fn=limit)
@@ -106,8 +116,12 @@ class Server:
 class Client:
     """A connection whose every operation fails after the watchdog's time."""
 
-    def __init__(self, server, handshake=True):
-        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=WATCHDOG)
+    def __init__(self, server, handshake=True, receive_buffer=None):
+        self.socket = socket.socket()
+        self.socket.settimeout(WATCHDOG)
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.connect(("127.0.0.1", server.port))
         self.received = b""
         if handshake:
             self.ask()
@@ -343,8 +357,83 @@ def half_close(start):
             ensure(got[0] == CLOSE, f"after the echo: {got!r}")
 
 
+def large(start):
+    """Our tokio client: 200 messages of 1 MB both ways at once."""
+    with start() as server:
+        client = [server.directory / "interop_large", f"ws://127.0.0.1:{server.port}/"]
+        ended = subprocess.run(client, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=200)
+        ensure(ended.returncode == 0, ended.stdout.decode(errors="replace"))
+
+
+def steady(start):
+    """An echo of 4 MB behind it a Close, both read at 1 MB/s without pause: all arrives, in several times every deadline."""
+    with start(options=["--keepalive", "1", "--stall-timeout", "1"]) as server:
+        client = Client(server, receive_buffer=16384)
+        payload = os.urandom(4 << 20)
+        client.send(frame(BINARY, payload) + frame(CLOSE, b"\x03\xe8"))
+        expected = bytes([0x80 | BINARY]) + length(len(payload)) + payload + b"\x88\x02\x03\xe8"
+        began, received = time.monotonic(), b""
+        while len(received) < len(expected):
+            data = client.socket.recv(20000)
+            ensure(data, f"after {len(received)} of {len(expected)} bytes, and {time.monotonic() - began:.1f} s, the stream ended")
+            received += data
+            time.sleep(max(0.0, began + len(received) / 1e6 - time.monotonic()))
+        ensure(received == expected, "the echo is another one")
+        client.ends("the end of the stream behind the Close")
+
+
+def untaken(start):
+    """Answers of which some are never taken, then FIN: no descriptor is held once the stall timeout has passed."""
+    with start(options=["--keepalive", "1", "--stall-timeout", "1"]) as server:
+        Client(server).close()
+        time.sleep(0.3)
+        before = server.descriptors()
+        clients = []
+        for index in range(25):
+            client = Client(server, receive_buffer=16384)
+            # From none to more than the pipe holds and the server is ready to keep.
+            data = frame(BINARY, bytes(10000)) * (index * 4)
+            client.socket.settimeout(0.05)
+            try:
+                client.send(data)
+            except TimeoutError:
+                pass
+            client.socket.shutdown(socket.SHUT_WR)
+            clients.append(client)
+        held = server.descriptors() - before
+        wait_for(lambda: server.descriptors() <= before + 2, f"the descriptors are closed, of which there were {held}", 20.0)
+        ensure(held >= 5, f"only {held} connections had untaken answers")
+        for client in clients:
+            client.close()
+
+
+def trailing(start):
+    """An echo of messages of 10 KB, as many as can be sent without reading, read when FIN was sent: all arrive."""
+    with start() as server:
+        payload = os.urandom(10000)
+        message, answer = frame(BINARY, payload), bytes([0x80 | BINARY]) + length(len(payload)) + payload
+        # Some of these numbers leave answers in the server, which has read the FIN; with the last it may be behind the rest.
+        for count in [16, 20, 24, 28, 32, 390]:
+            client = Client(server, receive_buffer=16384)
+            data, sent = memoryview(message * count), 0
+            while data[sent:] and select.select([], [client.socket], [], 0.3)[1]:
+                sent += client.socket.send(data[sent : sent + 65536])
+            client.socket.shutdown(socket.SHUT_WR)
+            time.sleep(0.1)
+            complete = sent // len(message)
+            ensure(complete >= min(count, 20), f"the server took {complete} messages only")
+            received = b""
+            while len(received) < complete * len(answer) and (data := client.socket.recv(65536)):
+                received += data
+            ensure(received == answer * complete, f"{len(received)} of {complete * len(answer)} bytes came")
+            got = client.frame("the end of the stream behind the answers")
+            ensure(got is None or got[0] == CLOSE, f"behind the answers: {got!r}")
+            client.close()
+
+
 CHECKS = {check.__name__: check for check in
-          [shutdown, prompt_shutdown, second_signal, http2_shutdown, descriptors, leaving, half_close]}
+          [shutdown, prompt_shutdown, second_signal, http2_shutdown, descriptors, leaving, half_close, large, steady,
+           untaken, trailing]}
 
 
 def main():
@@ -368,6 +457,8 @@ def main():
         for check in arguments.checks:
             if check == "http2_shutdown" and name not in ("hyper_server", "axum_server"):
                 continue
+            if check in ("steady", "untaken") and name not in RUNTIMES:
+                continue  # Its deadlines cannot be shortened.
             servers = []
 
             def start(**options):

@@ -42,7 +42,8 @@ npm --prefix "$work" ls --depth=0 --silent | grep "@[0-9]"
 "$CHROMIUM" --version 2> /dev/null
 
 cargo build --release --example echo_server --example interop_client
-cargo build --release --features axum,http2,tls --example hyper_server --example axum_server --example interop_http2_client
+cargo build --release --features axum,http2,tls --example hyper_server --example axum_server --example interop_http2_client \
+    --example interop_large
 
 # --- what runs beside us ends with us
 cleanup() {
@@ -139,6 +140,12 @@ for name in hyper_server axum_server; do
     check "$python" tests/interop/http2.py "$port"
     stop
 done
+
+echo "== our client, large messages both ways: Python websockets"
+port=$(free_port)
+start "$work/server.log" "$python" tests/interop/server.py "$port"
+check "$bin/interop_large" "ws://127.0.0.1:$port/echo"
+stop
 
 for peer in "Python websockets:$python:tests/interop/server.py" "npm ws:node:$work/server.mjs"; do
     IFS=: read -r name command script <<< "$peer"

@@ -3,11 +3,15 @@
 use std::{io, sync::Arc};
 
 use compio::{
-    net::{TcpListener, TcpOpts, TcpStream},
+    driver::DriverType,
+    net::{TcpListener, TcpStream},
     runtime::Runtime,
     time,
 };
-use sansock::{CloseCode, Config, adapter::compio as adapter};
+use sansock::{
+    CloseCode, Config,
+    adapter::{compio as adapter, tcp},
+};
 
 use crate::{
     accept::accept,
@@ -17,12 +21,10 @@ use crate::{
 
 pub(crate) fn run(listener: std::net::TcpListener, config: &Config, shutdown: &Shutdown) -> io::Result<()> {
     let config = Arc::new(config.clone());
-    let address = listener.local_addr()?;
-    drop(listener);
     Runtime::new()?.block_on(async {
-        // compio's own one: what it accepts goes without Nagle's delay, as it does.
-        let listener =
-            TcpListener::bind_with_options(address, TcpOpts::new().reuse_address(true).nodelay(true)).await?;
+        // What is polled must not block, and what io_uring waits for must not refuse.
+        listener.set_nonblocking(Runtime::with_current(Runtime::driver_type) == DriverType::Poll)?;
+        let listener = TcpListener::from_std(listener)?;
         while let Some((stream, peer)) = shutdown.or(accept(|| listener.accept(), time::sleep)).await {
             let (config, serving) = (config.clone(), shutdown.clone());
             let serve = async move {
@@ -39,6 +41,7 @@ pub(crate) fn run(listener: std::net::TcpListener, config: &Config, shutdown: &S
 }
 
 async fn serve(stream: TcpStream, config: &Config, shutdown: &Shutdown) -> Result<(), adapter::Error> {
+    let _ = tcp::tune(&stream);
     // A client whose handshake is under way has no WebSocket yet, so no Close either.
     let Some(accepted) = shutdown.or(adapter::accept_with(stream, config, answer)).await else { return Ok(()) };
     let Some(mut websocket) = accepted? else { return Ok(()) };

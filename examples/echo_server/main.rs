@@ -63,6 +63,9 @@ struct Arguments {
     /// Ping a client after so many seconds of silence, and give it up after as many more
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     keepalive: u32,
+    /// Give a client up that takes nothing of its answers for so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    stall_timeout: u32,
     /// Compress messages, where the client offers it: fast and small, or with little memory
     #[cfg(feature = "deflate")]
     #[arg(long, value_name = "PRESET", num_args = 0..=1, default_missing_value = "default")]
@@ -81,8 +84,11 @@ enum Preset {
 
 impl Arguments {
     fn config(&self) -> Config {
-        let silence = Duration::from_secs(self.keepalive.into());
-        let config = Config::default().max_message_len(64 << 20).keepalive(Keepalive::new(silence, silence));
+        let (silence, stall) = (self.keepalive.into(), self.stall_timeout.into());
+        let config = Config::default()
+            .max_message_len(64 << 20)
+            .keepalive(Keepalive::new(Duration::from_secs(silence), Duration::from_secs(silence)))
+            .stall_timeout(Duration::from_secs(stall));
         #[cfg(feature = "deflate")]
         let config = config.deflate(self.deflate.map(|preset| match preset {
             Preset::Default => Deflate::default(),

@@ -2,7 +2,10 @@
 
 use std::{io, sync::Arc};
 
-use sansock::{CloseCode, Config, adapter::futures as adapter};
+use sansock::{
+    CloseCode, Config,
+    adapter::{futures as adapter, tcp},
+};
 use smol::{
     LocalExecutor, Timer, future,
     net::{TcpListener, TcpStream},
@@ -38,7 +41,7 @@ pub(crate) fn run(listener: std::net::TcpListener, config: &Config, shutdown: &S
 }
 
 async fn serve(stream: TcpStream, config: &Config, shutdown: &Shutdown) -> Result<(), adapter::Error> {
-    stream.set_nodelay(true)?;
+    let _ = tcp::tune(&stream);
     let timer = adapter::Sleep::new(Timer::at);
     // A client whose handshake is under way has no WebSocket yet, so no Close either.
     let Some(accepted) = shutdown.or(adapter::accept_with(stream, timer, config, answer)).await else { return Ok(()) };

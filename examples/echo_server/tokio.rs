@@ -2,7 +2,10 @@
 
 use std::io;
 
-use sansock::{CloseCode, Config, adapter::tokio as adapter};
+use sansock::{
+    CloseCode, Config,
+    adapter::{tcp, tokio as adapter},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime, time,
@@ -33,7 +36,7 @@ pub(crate) fn run(listener: std::net::TcpListener, config: &Config, shutdown: &S
 }
 
 async fn serve(stream: TcpStream, config: &Config, shutdown: &Shutdown) -> Result<(), adapter::Error> {
-    stream.set_nodelay(true)?;
+    let _ = tcp::tune(&stream);
     // A client whose handshake is under way has no WebSocket yet, so no Close either.
     let Some(accepted) = shutdown.or(adapter::accept_with(stream, config, answer)).await else { return Ok(()) };
     let Some(mut websocket) = accepted? else { return Ok(()) };
