@@ -97,12 +97,17 @@
 //! [`Buffers`] to the driver whose turn it is: an idle driver then holds nothing.
 
 mod buffers;
+mod deadlines;
 mod flow;
+#[cfg(all(feature = "std", feature = "handshake"))]
+pub mod guide;
 mod machine;
 mod session;
 mod step;
 mod trace;
 mod transfer;
+#[cfg(feature = "std")]
+mod turn;
 
 use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
@@ -110,6 +115,7 @@ use core::fmt;
 pub(crate) use self::flow::HIGH_WATER;
 pub use self::{
     buffers::Buffers,
+    deadlines::Deadlines,
     machine::{Machine, Progress},
     session::{Session, SessionError, SessionEvent},
     step::Step,

@@ -6,5 +6,5 @@
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
-cargo build --release --all-features --example echo_server --example mio_server --example hyper_server --example axum_server
+cargo build --release --all-features --example echo_server --example mio_server --example epoll_server --example hyper_server --example axum_server
 exec "${PYTHON:-python3.11}" tests/examples.py "$@" "${CARGO_TARGET_DIR:-target}/release/examples"
