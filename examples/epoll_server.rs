@@ -21,7 +21,6 @@ fn main() -> std::io::Result<()> {
 mod linux {
     use std::{env, io, net, time::Duration};
 
-    use bytes::BytesMut;
     use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
     use rustix::{buffer::spare_capacity, fd::OwnedFd, io::Errno, time::Timespec};
     use sansock::driver::{Deadlines, Session, SessionEvent};
@@ -140,7 +139,7 @@ mod linux {
     }
 
     /// The application: accepts every WebSocket, and echoes.
-    fn handle(event: SessionEvent<'_, Request>, session: &mut Session<Handshake>, out: &mut BytesMut) {
+    fn handle(event: SessionEvent<'_, Request>, session: &mut Session<Handshake>, out: &mut bytes::BytesMut) {
         match (event, session.connection_mut()) {
             // Refused is what is not a valid request for a WebSocket. The answer that says so is in `out`.
             (SessionEvent::Handshake(request), _) => {

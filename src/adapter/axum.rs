@@ -123,7 +123,12 @@ impl<S: Sync> FromRequestParts<S> for WebSocketUpgrade {
         if let Some(protocol) = parts.extensions.get::<::hyper::ext::Protocol>() {
             head.extensions.insert(protocol.clone());
         }
-        Ok(Self { head, upgrade: Upgrade { request, on_upgrade }, config: Config::default(), protocol: None })
+        Ok(Self {
+            head,
+            upgrade: Upgrade { request, on_upgrade, version: parts.version },
+            config: Config::default(),
+            protocol: None,
+        })
     }
 }
 
