@@ -2,7 +2,8 @@
 //!
 //! Nothing of the protocol is decided here: an adapter writes what is in `out`, does what
 //! [`transport`](crate::Connection::transport) says, and keeps the deadlines. [`blocking`] is the one to read first;
-//! `poll` is the loop of all asynchronous ones, and `tokio`, `futures` and `compio` lend it their sockets and timers.
+//! `poll` is the loop of all asynchronous ones, and `tokio`, `futures` and `compio` lend it their sockets and timers. For
+//! another runtime implement `poll::Io`, or use `poll::Completion` if its operations own their buffers.
 //! [`callbacks`] turns them around, for those who would rather be called. `http`, `hyper` and `axum` are for requests that an
 //! HTTP library has parsed.
 
