@@ -68,6 +68,8 @@
 //! Before each turn report what became ready: [`readable`](Driver::readable) and [`writable`](Driver::writable), or
 //! [`wake`](Driver::wake) if you do not know.
 //!
+//! [`Driver::turn`] is this loop for any non-blocking `Read + Write`. The [`guide`] builds a whole server around it.
+//!
 //! # The rules
 //!
 //! 1. **Reading does not wait for what you send.** Output is written in order and has two sources: *answers*, appended
