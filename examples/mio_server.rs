@@ -147,7 +147,7 @@ impl Server {
         let key = entry.key();
         self.poll.registry().register(&mut stream, Token(key), Interest::READABLE | Interest::WRITABLE)?;
         let session = Session::new(server::Handshake::new(&self.config));
-        entry.insert(Box::new(Peer { stream, driver: Driver::new(session).read_len(READ_LEN) }));
+        entry.insert(Box::new(Peer { stream, driver: Driver::new(session).read_len(READ_LEN).unbuffered() }));
         self.turn(key, None);
         Ok(())
     }
@@ -171,12 +171,11 @@ impl Server {
             |event, session, out| handle(event, session, out, self.answer),
         );
         driver.detach(&mut self.buffers);
-        match next {
-            Some(at) => self.deadlines.set(key, at),
-            None => {
-                self.deadlines.remove(key);
-                self.peers.remove(key);
-            }
+        if let Some(at) = next {
+            self.deadlines.set(key, at);
+        } else {
+            self.deadlines.remove(key);
+            self.peers.remove(key);
         }
     }
 
@@ -184,11 +183,10 @@ impl Server {
     fn close_all(&mut self) {
         for (key, peer) in &mut self.peers {
             let (session, out) = peer.driver.parts();
+            let close = CloseFrame::new(CloseCode::GOING_AWAY, REASON);
             match session.connection_mut() {
                 // Refused where a Close was sent before.
-                Some(connection) => {
-                    _ = connection.close(Some(CloseFrame::new(CloseCode::GOING_AWAY, REASON)), out.tail())
-                }
+                Some(connection) => _ = connection.close(Some(close), out.tail()),
                 // A handshake has nothing to close: its driver is done.
                 None => _ = peer.driver.read_failed(),
             }

@@ -194,7 +194,7 @@ impl Connection {
     pub fn handle_timeout(&mut self, now: Timestamp, out: &mut BytesMut) -> Result<(), Error> {
         self.write_owed_pong(out);
         let verdict = match self.timers.handle(now) {
-            None => Ok(()),
+            None => return Ok(()),
             Some(Due::Ping(payload)) => {
                 self.write(Opcode::Ping, true, &payload, out);
                 Ok(())

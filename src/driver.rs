@@ -35,7 +35,7 @@
 //!                 Err(error) if error.kind() == Interrupted => {}
 //!                 Err(_) => driver.write_failed(),
 //!             },
-//!             Step::Flush => driver.flushed(), // a `TcpStream` holds nothing back
+//!             Step::Flush => driver.flushed(), // a `TcpStream` holds nothing back: see `Driver::unbuffered`
 //!             Step::Shutdown => match socket.shutdown(Shutdown::Write) {
 //!                 Ok(()) => driver.shut_down(),
 //!                 Err(_) => driver.write_failed(),
@@ -158,10 +158,15 @@ pub struct Driver<M: Machine> {
     can_write: bool,
     /// The machine may find something in the input.
     is_fresh: bool,
+    /// The machine leaves its input until a request is answered: no more is read meanwhile.
+    is_held: bool,
+    /// The input has ended or is held, or writing has failed.
+    is_odd: bool,
     is_eof: bool,
     /// The machine knows of the end of the input.
     is_eof_told: bool,
     is_unflushed: bool,
+    is_unbuffered: bool,
     is_shut: bool,
     /// Writing failed: output is thrown away.
     is_mute: bool,
@@ -184,9 +189,12 @@ impl<M: Machine> Driver<M> {
             can_read: Readable::No,
             can_write: true,
             is_fresh: false,
+            is_held: false,
+            is_odd: false,
             is_eof: false,
             is_eof_told: false,
             is_unflushed: false,
+            is_unbuffered: false,
             is_shut: false,
             is_mute: false,
             is_closing: false,
@@ -215,6 +223,14 @@ impl<M: Machine> Driver<M> {
         self
     }
 
+    /// The transport holds nothing back that was written to it, as a socket does and a TLS stream or a `BufWriter` does not:
+    /// the step is never [`Flush`](Step::Flush).
+    #[must_use]
+    pub fn unbuffered(mut self) -> Self {
+        self.is_unbuffered = true;
+        self
+    }
+
     /// The driver of the next machine on the same transport: of the connection, after its handshake. What was read and not
     /// received, what is not written yet, and the state of the transport stay.
     pub fn replace<N: Machine>(self, next: N) -> Driver<N> {
@@ -229,9 +245,12 @@ impl<M: Machine> Driver<M> {
             reads: self.reads,
             can_read: self.can_read,
             can_write: self.can_write,
+            is_held: false,
+            is_odd: self.is_odd,
             is_eof: self.is_eof,
             is_eof_told: false,
             is_unflushed: self.is_unflushed,
+            is_unbuffered: self.is_unbuffered,
             is_shut: self.is_shut,
             is_mute: self.is_mute,
             is_closing: false,
@@ -262,11 +281,18 @@ impl<M: Machine> Driver<M> {
         self.can_write = true;
     }
 
+    /// Whether there is something to [`deliver`](Self::deliver) now.
+    #[must_use]
+    #[inline]
+    pub fn has_input(&self) -> bool {
+        self.is_fresh && !self.is_paused()
+    }
+
     /// Whether a read is wanted as soon as the transport is readable.
     #[must_use]
     pub fn wants_read(&self) -> bool {
         let may_read = matches!(self.machine.transport(), Transport::KeepOpen | Transport::ShutdownWrite);
-        may_read && !self.is_eof && !self.is_paused()
+        may_read && !self.is_eof && !self.is_held && !self.is_paused()
     }
 
     /// Whether output, a flush, or the end of the outgoing half waits for the transport.
@@ -285,7 +311,10 @@ impl<M: Machine> Driver<M> {
     /// The machine, and the output that it appends to: all that the application sends on its own account.
     #[inline]
     pub fn parts(&mut self) -> (&mut M, &mut Outbox) {
-        (&mut self.machine, &mut Self::flow(&mut self.flow, self.read_len).out)
+        let flow = Self::flow(&mut self.flow, self.read_len);
+        // A request that is answered now lets the machine go on with its input.
+        (self.is_fresh, self.is_held) = (self.is_fresh || !flow.inbox.is_empty(), false);
+        (&mut self.machine, &mut flow.out)
     }
 
     /// How many bytes wait to be written.

@@ -40,7 +40,8 @@
 //! - After any call, and before acting on its error, write `out`. Then do what
 //!   [`transport`](Connection::transport) says.
 //! - Call [`handle_timeout`](Connection::handle_timeout) once at the start, after each batch of `receive`s and commands,
-//!   and when [`poll_timeout`](Connection::poll_timeout) is due.
+//!   and when [`poll_timeout`](Connection::poll_timeout) is due. The end of the input does not end time: a deadline remains
+//!   until you drop the connection.
 //! - Back-pressure is to stop reading while `out` is longer than you like.
 //!
 //! A [`Driver`] obeys this contract for you: your event loop asks it for the next system call. The module [`driver`] has the

@@ -59,6 +59,7 @@ impl Outbox {
     ///
     /// It holds the bytes that were appended since the last [`push`](Self::push) and that are not yet written. Append
     /// only: what is taken out of it is not sent.
+    #[inline]
     pub fn tail(&mut self) -> &mut BytesMut {
         &mut self.tail
     }
@@ -106,12 +107,14 @@ impl Outbox {
 
     /// The bytes that it holds; what [`Buf::remaining`] says.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         self.frozen_len + self.tail.len()
     }
 
     /// Whether all is written.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -123,6 +126,7 @@ impl Outbox {
     }
 
     /// Removes from the front of the tail, where nothing is in front of it.
+    #[inline]
     fn advance_tail(&mut self, count: usize) {
         if count < self.tail.len() {
             self.taken += count;
@@ -140,14 +144,17 @@ impl Outbox {
 
 /// In the order in which it was put in. [`Buf::advance`] panics beyond the end, like that of every other `Buf`.
 impl Buf for Outbox {
+    #[inline]
     fn remaining(&self) -> usize {
         self.len()
     }
 
+    #[inline]
     fn chunk(&self) -> &[u8] {
         self.frozen.front().map_or(&self.tail[..], |part| part)
     }
 
+    #[inline]
     fn advance(&mut self, mut count: usize) {
         while let Some(part) = self.frozen.front_mut() {
             let taken = count.min(part.len());

@@ -274,7 +274,10 @@ impl Timers {
             Phase::Open => {
                 let alive =
                     if self.pinged { after(self.began_at, self.timeout) } else { after(self.heard_at, self.interval) };
-                [alive, self.idle_deadline()].into_iter().flatten().min()
+                match (alive, self.idle_deadline()) {
+                    (Some(alive), Some(idle)) => Some(alive.min(idle)),
+                    (alive, idle) => alive.or(idle),
+                }
             }
         }
     }
@@ -285,5 +288,5 @@ impl Timers {
 }
 
 fn after(start: Timestamp, millis: u32) -> Option<Timestamp> {
-    (millis > 0).then(|| start + Duration::from_millis(millis.into()))
+    (millis > 0).then(|| Timestamp(start.0.saturating_add(u64::from(millis) * 1_000_000)))
 }

@@ -601,7 +601,7 @@ fn a_task_is_as_large_as_a_connection_and_no_larger_for_its_handshake() {
     fn future_size<F>(_: impl FnOnce(tokio::net::TcpStream) -> F) -> usize {
         size_of::<F>()
     }
-    assert!(size_of::<adapter::WebSocket<tokio::net::TcpStream>>() <= 520);
+    assert!(size_of::<adapter::WebSocket<tokio::net::TcpStream>>() <= 448);
     assert!(future_size(task) <= 1024, "{}", future_size(task));
 }
 

@@ -4,12 +4,10 @@
 //! done, or until a deadline of the [`Config`] ends the connection: a peer that says nothing, or takes nothing, cannot
 //! hold a thread for ever.
 //!
-//! **Time.** A blocking program notices its peer only while it waits for it. So the clock of a connection runs while a
-//! call waits for bytes, or for a peer that takes none, and stands still otherwise: nobody is blamed for the silence
-//! while the program itself was busy, nor for a long message on a slow link.
+//! **Time.** The clock of a connection runs while a call waits for the socket, so the peer is not timed out while the program is
+//! busy. Each byte that the socket accepts while more output waits is a sign of life, so a slow peer is not timed out either.
 //!
-//! **Memory.** Beside the machine: what is not written yet, and 16 KiB while a call reads or bytes of the next message
-//! are already here.
+//! **Memory.** In addition to the [`Connection`]: output that is not written yet, and 16 KiB for each thread to read into.
 
 mod closer;
 #[cfg(feature = "getrandom")]
@@ -190,8 +188,7 @@ impl<S: Socket> WebSocket<S> {
     /// [`Error::Send`]: nothing was sent; after the end of the connection [`read`](Self::read) tells more. Otherwise
     /// the socket failed, or took nothing until a deadline passed: drop the connection.
     pub fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        let (connection, out) = self.wire.driver.parts();
-        connection.send_message(message.into(), out)?;
+        self.wire.command(|connection, out| connection.send_message(message.into(), out))?;
         self.flush()
     }
 
@@ -207,8 +204,7 @@ impl<S: Socket> WebSocket<S> {
 
     /// Sends a message that was encoded once for many connections, without a copy; for servers.
     pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        let (connection, out) = self.wire.driver.parts();
-        out.push(connection.send_prepared(message)?);
+        self.wire.command(|connection, out| connection.send_prepared(message).map(|frame| out.push(frame)))?;
         self.flush()
     }
 
@@ -225,8 +221,7 @@ impl<S: Socket> WebSocket<S> {
         &mut self,
         commands: impl FnOnce(&mut Connection, &mut BytesMut) -> Result<T, SendError>,
     ) -> Result<T, Error> {
-        let (connection, out) = self.wire.driver.parts();
-        let result = commands(connection, out.tail());
+        let result = self.wire.command(|connection, out| commands(connection, out.tail()));
         self.flush()?;
         Ok(result?)
     }
@@ -241,8 +236,8 @@ impl<S: Socket> WebSocket<S> {
     ///
     /// [`SendError::TooLong`] for a reason over 123 bytes; otherwise as [`read`](Self::read).
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        let (connection, out) = self.wire.driver.parts();
-        match connection.close(Some(CloseFrame::new(code, reason)), out.tail()) {
+        let close = CloseFrame::new(code, reason);
+        match self.wire.command(|connection, out| connection.close(Some(close), out.tail())) {
             Ok(()) | Err(SendError::Closed) => {}
             Err(error) => return Err(error.into()),
         }

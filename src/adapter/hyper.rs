@@ -61,7 +61,7 @@ pub type WebSocket = tokio::WebSocket<Stream>;
 /// A request that waits for its answer, and the connection or stream that it came by.
 pub struct Upgrade {
     pub(super) request: server::Request,
-    pub(super) on_upgrade: OnUpgrade,
+    pub(super) pending: OnUpgrade,
     pub(super) version: Version,
 }
 
@@ -74,7 +74,7 @@ impl Upgrade {
         let version = request.version();
         Ok(Self {
             request: http::request(request, protocol(request.extensions()), config)?,
-            on_upgrade: on(request),
+            pending: on(request),
             version,
         })
     }
@@ -97,7 +97,7 @@ impl Upgrade {
         response: &server::Response<'_>,
     ) -> Result<(Response<()>, impl Future<Output = Result<WebSocket, Error>> + Send + 'static + use<>), Refused> {
         let (connection, answer) = http::accept(&self.request, response)?;
-        Ok((answer, upgraded(self.on_upgrade.clone(), self.version, connection)))
+        Ok((answer, upgraded(self.pending.clone(), self.version, connection)))
     }
 }
 

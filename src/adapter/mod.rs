@@ -1,11 +1,10 @@
-//! Thin drivers: a socket of one runtime, its clock, and the loop that joins them to the machine.
+//! Adapters: the sockets and the clock of one runtime, around a [`Driver`](crate::Driver).
 //!
-//! Nothing of the protocol is decided here: an adapter writes what is in `out`, does what
-//! [`transport`](crate::Connection::transport) says, and keeps the deadlines. [`blocking`] is the one to read first;
-//! `poll` is the loop of all asynchronous ones, and `tokio`, `futures` and `compio` lend it their sockets and timers. For
-//! another runtime implement `poll::Io`, or use `poll::Completion` if its operations own their buffers.
-//! [`callbacks`] turns them around, for those who would rather be called. `http`, `hyper` and `axum` are for requests that an
-//! HTTP library has parsed.
+//! An adapter consists of system calls. All decisions, of the protocol and of the loop, are the driver's. [`blocking`] is the
+//! one to read first; `poll` is shared by all asynchronous adapters, and `tokio`, `futures` and `compio` add their sockets and
+//! timers. For another runtime implement `poll::Io`, or use `poll::Completion` if its operations own their buffers.
+//! [`callbacks`] calls you instead of being called. `http`, `hyper` and `axum` are for requests that an HTTP library
+//! has parsed.
 
 #[cfg(feature = "axum")]
 pub mod axum;

@@ -8,14 +8,15 @@
 //! **Cancellation.** Nothing of a connection lives in a future. Each may be dropped at any time, as `select!` and
 //! timeouts do, and what it had begun is gone on with by the next call; each method says what that means.
 //!
-//! **Time.** The clock of a connection runs while the program waits for the peer: to receive, or for a peer that takes
-//! nothing of what is sent. So nobody is blamed for the silence while the program itself was busy, nor for a long message
-//! on a slow link. Deadlines are kept, and Pings answered, while somebody waits for the next message: receive even if
-//! nothing is expected.
+//! **Time.** The clock of a connection runs while a call waits for the transport. It stops when the call returns or its future
+//! is dropped, so the peer is not timed out while the program is busy. Each byte of output that the transport accepts while
+//! more waits is a sign of life, so a slow peer is not timed out either. Deadlines are kept, and Pings answered, while a call
+//! waits for the next message: receive even if you expect nothing. A `Stream` has no future to drop: time counts until its
+//! timer rings, and not if the program comes back more than a second later.
 //!
-//! **Memory.** Beside the machine: what is not written yet, and what one read brought beyond the message that was asked
-//! for, at most 128 KiB. The buffer that is read into belongs to the thread, so an idle connection has none. While more
-//! than 128 KiB wait to be written, nothing is read.
+//! **Memory.** In addition to the [`Connection`]: output that is not written yet, and what one read brought beyond the message
+//! that was asked for, at most 128 KiB. Read buffers belong to the thread, so an idle connection has none. Reading pauses
+//! while more than 128 KiB of answers plus the length of the queued messages wait; see [`driver`](crate::driver).
 
 mod completion;
 mod handshake;
@@ -130,7 +131,7 @@ impl<I: Io> WebSocket<I> {
     /// Events borrow the read buffer, so nothing is copied; here are also Pings, Pongs, the peer's Close, and the pieces
     /// that [`Delivery::Chunks`](crate::Delivery) gives. `handler` answers by the commands of the connection, with the
     /// buffer that it is given. What it appends is written in one go when no further event is here already, or by the
-    /// next call after this one returned; while there is more than 128 KiB of it, nothing is read.
+    /// next call after this one returned; above 128 KiB of it plus what is queued by [`feed`](Self::feed), nothing is read.
     ///
     /// # Cancel safety
     ///

@@ -32,6 +32,13 @@ impl Buffers {
 }
 
 impl<M: Machine> Driver<M> {
+    /// Whether it has buffers: its own, or those of others.
+    #[must_use]
+    #[inline]
+    pub fn has_buffers(&self) -> bool {
+        self.flow.is_some()
+    }
+
     /// Takes the buffers of `shared`, if the driver has none of its own. Call it before a turn, and
     /// [`detach`](Self::detach) after it.
     #[inline]

@@ -44,6 +44,7 @@ impl Flow {
     }
 
     /// Nothing is in it but memory that serves the next connection as well.
+    #[inline]
     pub(super) fn is_idle(&self) -> bool {
         self.inbox.is_empty() && self.out.is_empty() && self.rest.is_none()
     }
@@ -59,17 +60,20 @@ impl Flow {
 
     /// How long the output may get by answers, before reading pauses. What the application has queued delays the answers
     /// behind it, so it must not stop reading: they may exceed it by [`HIGH_WATER`].
+    #[inline]
     pub(super) fn high_water(&self) -> usize {
         let sends = self.out.len() - self.answers.unwritten as usize;
         HIGH_WATER.saturating_add(sends.saturating_mul(2))
     }
 
     /// Whether no more answers fit.
+    #[inline]
     pub(super) fn is_paused(&self) -> bool {
         self.out.len() > HIGH_WATER && self.out.len() > self.high_water()
     }
 
     /// The output was `before` bytes long; what was appended since are answers.
+    #[inline]
     pub(super) fn note_answers(&mut self, before: usize) {
         let len = (self.out.len() - before) as u64;
         if len > 0 {
@@ -93,6 +97,7 @@ impl Flow {
     }
 
     /// Removes what the transport accepted. What that says about the peer.
+    #[inline]
     pub(super) fn advance(&mut self, count: usize) -> Option<Progress> {
         self.out.advance(count);
         self.waits_since = None;
@@ -101,6 +106,11 @@ impl Flow {
             self.restart();
             return was_ping.then_some(Progress::Ping);
         }
+        self.advance_within(count)
+    }
+
+    /// More of the output waits.
+    fn advance_within(&mut self, count: usize) -> Option<Progress> {
         self.front += count as u64;
         self.answers.advance(self.front);
         if self.last_word <= self.front {
@@ -124,6 +134,7 @@ impl Flow {
         len
     }
 
+    #[inline]
     fn restart(&mut self) {
         self.answers.clear();
         (self.front, self.ping, self.last_word) = (0, (0, 0), 0);
@@ -134,39 +145,52 @@ impl Flow {
 #[derive(Debug, Default)]
 struct Answers {
     unwritten: u64,
-    /// Where each run of answers ends, and how much of it is unwritten: in order, none empty.
+    /// Where the last run of answers ends, and how much of it is unwritten.
+    last: (u64, u64),
+    /// The runs before it, in order; none is empty.
     runs: VecDeque<(u64, u64)>,
 }
 
 impl Answers {
     /// `len` bytes from position `start` on, which is the end of the output.
+    #[inline]
     fn append(&mut self, start: u64, len: u64) {
         self.unwritten += len;
-        let is_full = self.runs.len() == MAX_RUNS;
-        match self.runs.back_mut() {
-            // Of two runs that become one the answers count as its end: written last, so never as fewer than there are.
-            Some((end, unwritten)) if *end == start || is_full => (*end, *unwritten) = (start + len, *unwritten + len),
-            _ => self.runs.push_back((start + len, len)),
+        let (end, unwritten) = self.last;
+        // Of two runs that become one the answers count as its end: written last, so never as fewer than there are.
+        if unwritten > 0 && end != start && self.runs.len() < MAX_RUNS {
+            self.runs.push_back(self.last);
+            self.last = (start + len, len);
+        } else {
+            self.last = (start + len, unwritten + len);
         }
     }
 
     /// Everything before position `front` was written.
     fn advance(&mut self, front: u64) {
-        while let Some((end, unwritten)) = self.runs.front_mut() {
-            let left = end.saturating_sub(front).min(*unwritten);
-            self.unwritten -= *unwritten - left;
-            *unwritten = left;
-            if left > 0 {
-                break;
+        while let Some(run) = self.runs.front_mut() {
+            self.unwritten -= advance_run(run, front);
+            if run.1 > 0 {
+                return;
             }
             self.runs.pop_front();
         }
+        self.unwritten -= advance_run(&mut self.last, front);
     }
 
+    #[inline]
     fn clear(&mut self) {
-        self.unwritten = 0;
-        self.runs.clear();
+        (self.unwritten, self.last) = (0, (0, 0));
+        if !self.runs.is_empty() {
+            self.runs.clear();
+        }
     }
+}
+
+/// Everything before position `front` was written: how much of that this run had.
+fn advance_run((end, unwritten): &mut (u64, u64), front: u64) -> u64 {
+    let left = end.saturating_sub(front).min(*unwritten);
+    core::mem::replace(unwritten, left) - left
 }
 
 #[cfg(test)]
@@ -196,7 +220,7 @@ mod tests {
                     assert_eq!(flow.answers.unwritten, expected, "round {round}, pieces of {piece}");
                 }
                 assert!(flow.answers.unwritten >= expected, "never fewer than there are");
-                assert!(flow.answers.runs.len() <= MAX_RUNS);
+                assert!(flow.answers.runs.len() <= MAX_RUNS, "their number is bounded");
             }
             flow.advance(flow.out.len());
             assert_eq!(flow.answers.unwritten, 0);

@@ -69,7 +69,8 @@
 //! that is missing is a real wait in place of the sleep.
 //!
 //! The third argument reads the clock, the last one is your application: it gets each event, the connection, and the output
-//! for its answers. If your transport is not `Read + Write`, write the loop yourself: ask [`Driver::step`] for the next
+//! for its answers. A driver flushes what it has written; for a plain socket, which holds nothing back,
+//! [`unbuffered`](Driver::unbuffered) saves these calls. If your transport is not `Read + Write`, write the loop yourself: ask [`Driver::step`] for the next
 //! [`Step`], do what it names, and report the result. The [parent module](super) shows that loop.
 //!
 //! # 2. The opening handshake

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Driver, Machine, Readable};
+use super::{Driver, HIGH_WATER, Machine, Readable};
 use crate::{connection::Transport, timer::Timestamp};
 
 /// Reads in one turn, before others have theirs.
@@ -20,7 +20,7 @@ pub enum Step {
     Read,
     /// Write from [`Driver::output`], then [`Driver::written`], [`Driver::write_blocked`] or [`Driver::write_failed`].
     Write,
-    /// Pass on what was written, if the transport holds anything back, then [`Driver::flushed`], [`Driver::write_blocked`]
+    /// Pass on what was written, unless the transport is [`unbuffered`](Driver::unbuffered); then [`Driver::flushed`], [`Driver::write_blocked`]
     /// or [`Driver::write_failed`].
     Flush,
     /// End the outgoing half, so that the peer reads EOF, and leave the incoming half open; then [`Driver::shut_down`],
@@ -56,6 +56,26 @@ impl<M: Machine> Driver<M> {
     /// What can be done without waiting and without the time.
     #[inline]
     fn ready_step(&mut self, reads: bool) -> Option<Step> {
+        let queued = self.queued();
+        if self.is_odd || queued > HIGH_WATER || self.machine.is_closing() {
+            return self.odd_step(reads);
+        }
+        if self.is_fresh && reads {
+            return Some(Step::Deliver);
+        }
+        if self.can_write && (queued > 0 || self.is_unflushed) {
+            return Some(if queued > 0 { Step::Write } else { Step::Flush });
+        }
+        if self.can_read != Readable::No && self.reads < MAX_READS && reads {
+            self.reads += 1;
+            return Some(Step::Read);
+        }
+        None
+    }
+
+    /// The same, also when much is queued, when one side has said its last word, or when the transport has failed.
+    #[inline(never)]
+    fn odd_step(&mut self, reads: bool) -> Option<Step> {
         if reads && self.is_fresh && !self.is_paused() {
             return Some(Step::Deliver);
         }
@@ -68,11 +88,8 @@ impl<M: Machine> Driver<M> {
         }
         let transport = self.machine.transport();
         if self.can_write {
-            if self.queued() > 0 {
-                return Some(Step::Write);
-            }
-            if self.is_unflushed {
-                return Some(Step::Flush);
+            if self.output_waits() {
+                return Some(if self.queued() > 0 { Step::Write } else { Step::Flush });
             }
             if transport != Transport::KeepOpen && !self.is_shut {
                 return Some(Step::Shutdown);
@@ -93,7 +110,28 @@ impl<M: Machine> Driver<M> {
     }
 
     /// The time has come: what is due, and if that is nothing, to wait.
+    #[inline]
     fn timed_step(&mut self, reads: bool, now: Timestamp) -> Step {
+        let is_quiet = !self.output_waits() && !self.machine.is_closing();
+        if is_quiet && (!reads || self.can_read == Readable::No) {
+            // The usual case: nothing waits but the next message.
+            while let Some(deadline) = self.machine.poll_timeout() {
+                if deadline > now {
+                    return Step::Wait(Some(deadline));
+                }
+                if self.handle_timeout(now) {
+                    return self.busy_step(reads, now);
+                }
+            }
+            return Step::Wait(None);
+        }
+        self.busy_step(reads, now)
+    }
+
+    fn busy_step(&mut self, reads: bool, now: Timestamp) -> Step {
+        if let Some(step) = self.ready_step(reads) {
+            return step;
+        }
         while self.advance(now) {
             if let Some(step) = self.ready_step(reads) {
                 return step;
@@ -124,20 +162,26 @@ impl<M: Machine> Driver<M> {
         if self.holds_time() {
             return false;
         }
-        let before = (self.queued(), self.machine.transport());
         while self.machine.poll_timeout().is_some_and(|deadline| deadline <= now) {
-            let flow = Self::flow(&mut self.flow, self.read_len);
-            if let Err(error) = self.machine.handle_timeout(now, flow.out.tail()) {
-                self.error.get_or_insert(error);
-            }
-            if before != (flow.out.len(), self.machine.transport()) {
-                if flow.out.len() > before.0 {
-                    flow.note_ping(before.0);
-                }
+            if self.handle_timeout(now) {
                 return true;
             }
         }
         false
+    }
+
+    /// Tells the machine the time once. Whether anything came of it.
+    fn handle_timeout(&mut self, now: Timestamp) -> bool {
+        let transport = self.machine.transport();
+        let flow = Self::flow(&mut self.flow, self.read_len);
+        let before = flow.out.len();
+        if let Err(error) = self.machine.handle_timeout(now, flow.out.tail()) {
+            self.error.get_or_insert(error);
+        }
+        if flow.out.len() > before {
+            flow.note_ping(before);
+        }
+        flow.out.len() > before || self.machine.transport() != transport
     }
 
     /// When there is something to do again, if the transport does not become ready before.

@@ -12,8 +12,6 @@ pub(crate) struct Trace(#[cfg(feature = "tracing")] Option<alloc::boxed::Box<tol
 #[cfg(not(feature = "tracing"))]
 #[allow(clippy::unused_self, reason = "the other half needs it")]
 impl Trace {
-    pub(super) fn received(&mut self, _: &[u8]) {}
-
     pub(super) fn sent(&mut self, _: &Outbox, _: usize) {}
 
     pub(super) fn ended(&mut self, _: &Connection) {}

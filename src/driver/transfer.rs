@@ -40,6 +40,10 @@ impl<M: Machine> Driver<M> {
                 }
                 Ok(None) => {
                     self.is_fresh = false;
+                    // It may leave input only of a payload that is not whole, or until its request is answered.
+                    if !input.is_empty() && self.machine.missing() == 0 {
+                        (self.is_held, self.is_odd) = (true, true);
+                    }
                     break;
                 }
                 Err(error) => {
@@ -54,9 +58,12 @@ impl<M: Machine> Driver<M> {
         if flow.out.len() > before {
             flow.note_answers(before);
         }
-        // Payloads were unmasked; headers are as they came.
-        let input = flow.inbox.input();
-        self.trace.received(&input[..input.len() - rest]);
+        #[cfg(feature = "tracing")]
+        {
+            // Payloads were unmasked; headers are as they came.
+            let input = flow.inbox.input();
+            self.trace.received(&input[..input.len() - rest]);
+        }
         flow.inbox.keep(rest);
         found
     }
@@ -96,7 +103,9 @@ impl<M: Machine> Driver<M> {
     /// `count` bytes were read, and are in the [`inbox`](Self::inbox) already; 0 at the end of the stream.
     #[inline]
     pub fn note_received(&mut self, count: usize) {
-        self.is_eof |= count == 0;
+        if count == 0 {
+            (self.is_eof, self.is_odd) = (true, true);
+        }
         self.is_fresh |= count > 0;
     }
 
@@ -110,7 +119,7 @@ impl<M: Machine> Driver<M> {
     /// after its proper end, or another failure, it is not.
     pub fn read_failed(&mut self) -> bool {
         let was_open = self.machine.transport() == Transport::KeepOpen;
-        self.is_eof = true;
+        (self.is_eof, self.is_odd) = (true, true);
         self.write_failed();
         if self.is_fresh {
             return was_open;
@@ -134,7 +143,7 @@ impl<M: Machine> Driver<M> {
     pub fn written(&mut self, count: usize) {
         let flow = Self::flow(&mut self.flow, self.read_len);
         self.trace.sent(&flow.out, count);
-        self.is_unflushed |= count > 0;
+        self.is_unflushed = !self.is_unbuffered && (count > 0 || self.is_unflushed);
         if let Some(progress) = flow.advance(count) {
             self.machine.progress(progress);
         }
@@ -148,7 +157,7 @@ impl<M: Machine> Driver<M> {
 
     /// Nothing can be written any more. What the peer sent before can still be read.
     pub fn write_failed(&mut self) {
-        self.is_mute = true;
+        (self.is_mute, self.is_odd) = (true, true);
         self.is_unflushed = false;
         self.is_shut = true;
         self.drop_output();

@@ -5,9 +5,9 @@
 
 use std::{env, hint::black_box};
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use sansock::{
-    Config, Connection, Event, Kind, Limit, client,
+    Buffers, Config, Connection, Driver, Event, Inbox, Kind, Limit, Outbox, Step, Timestamp, client,
     deflate::{Deflate, Params},
     frame::{Header, Opcode},
     mask, server,
@@ -51,6 +51,11 @@ const PATHS: &[Path] = &[
     ("echo-server/binary/16B", || echo(Kind::Binary, 16)),
     ("echo-server/text/125B", || echo(Kind::Text, 125)),
     ("echo-server/text/1KiB", || echo(Kind::Text, 1 << 10)),
+    ("loop-by-hand/echo/16B", || by_hand(16)),
+    ("loop-by-hand/echo/1KiB", || by_hand(1 << 10)),
+    ("driver/echo/16B", || by_driver(16, false)),
+    ("driver/echo/1KiB", || by_driver(1 << 10, false)),
+    ("driver-with-buffers/echo/16B", || by_driver(16, true)),
     ("mask/16B", || masking(16)),
     ("mask/1KiB", || masking(1 << 10)),
     ("mask/16KiB", || masking(16 << 10)),
@@ -185,6 +190,73 @@ fn echo(kind: Kind, len: usize) -> Run {
         }
         black_box(&mut out).clear();
         echoed
+    })
+}
+
+fn answer(event: &Event<'_>, connection: &mut Connection, out: &mut BytesMut) {
+    if let Event::Binary(data) = event {
+        connection.send_binary(data, out).expect("open");
+    }
+}
+
+/// The loop that a program would write without a driver: one message in each read.
+fn by_hand(len: usize) -> Run {
+    let (mut connection, mut inbox, mut out) = (connection(true), Inbox::new().read_len(128 << 10), Outbox::new());
+    let mut wire = Vec::new();
+    append(&mut wire, true, 0, Opcode::Binary, true, &payload(len));
+    Box::new(move || {
+        inbox.room(connection.missing())[..wire.len()].copy_from_slice(&wire);
+        inbox.filled(wire.len());
+        let mut input = inbox.input();
+        while let Some(event) = connection.receive(&mut input, out.tail()).expect("valid") {
+            answer(&event, &mut connection, out.tail());
+        }
+        let rest = input.len();
+        inbox.keep(rest);
+        while connection.poll_timeout().is_some_and(|deadline| deadline <= Timestamp::ZERO) {
+            connection.handle_timeout(Timestamp::ZERO, out.tail()).expect("in time");
+        }
+        let len = black_box(out.chunk()).len();
+        out.advance(len);
+        black_box(connection.transport());
+        1
+    })
+}
+
+fn by_driver(len: usize, shared: bool) -> Run {
+    let mut driver = Driver::new(connection(true)).read_len(128 << 10).unbuffered();
+    let (mut wire, mut buffers) = (Vec::new(), Buffers::new());
+    append(&mut wire, true, 0, Opcode::Binary, true, &payload(len));
+    Box::new(move || {
+        if shared {
+            driver.attach(&mut buffers);
+        }
+        driver.readable(false);
+        loop {
+            match driver.step(|| Timestamp::ZERO) {
+                Step::Deliver => {
+                    driver.deliver(|event, connection, out| {
+                        answer(&event, connection, out);
+                        None::<()>
+                    });
+                }
+                Step::Read => {
+                    driver.room()[..wire.len()].copy_from_slice(&wire);
+                    driver.received(wire.len());
+                }
+                Step::Write => {
+                    let len = black_box(driver.output().chunk()).len();
+                    driver.written(len);
+                }
+                Step::Flush => driver.flushed(),
+                Step::Shutdown => driver.shut_down(),
+                Step::Wait(_) | Step::Yield | Step::Done => break,
+            }
+        }
+        if shared {
+            driver.detach(&mut buffers);
+        }
+        1
     })
 }
 

@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     Driver, Outbox, Step, Timestamp,
-    adapter::{Error, buffers::with_buffers},
+    adapter::{
+        Error,
+        buffers::{lend, take_back, with_buffers},
+    },
     driver::Machine,
     handshake::HandshakeError,
 };
@@ -75,55 +78,71 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
         mut handler: impl FnMut(M::Event<'_>, &mut M, &mut BytesMut) -> Option<T>,
         close: impl Fn(Closer, &mut M, &mut Outbox),
     ) -> Result<Option<T>, Error> {
-        with_buffers(
-            self,
-            |wire| &mut wire.driver,
-            |wire| {
-                wire.driver.writable();
-                loop {
-                    match wire.driver.step(|| wire.now) {
-                        Step::Deliver => {
-                            if let Some(found) = wire.driver.deliver(&mut handler) {
-                                return Ok(Some(found));
-                            }
-                        }
-                        Step::Read => wire.read(None),
-                        // What cannot be written is dropped: what the peer sent before it went can still be read.
-                        Step::Write | Step::Flush | Step::Shutdown => _ = wire.write(true),
-                        Step::Wait(until) => wire.wait(until, true, &close),
-                        Step::Yield => {}
-                        Step::Done => return wire.verdict().map_or(Ok(None), Err),
+        // What is here already costs no exchange of buffers.
+        if self.driver.has_input()
+            && let Some(found) = self.driver.deliver(&mut handler)
+        {
+            return Ok(Some(found));
+        }
+        with_buffers(self, |wire| &mut wire.driver, |wire| wire.steps(handler, close))
+    }
+
+    fn steps<T>(
+        &mut self,
+        mut handler: impl FnMut(M::Event<'_>, &mut M, &mut BytesMut) -> Option<T>,
+        close: impl Fn(Closer, &mut M, &mut Outbox),
+    ) -> Result<Option<T>, Error> {
+        self.driver.writable();
+        loop {
+            match self.driver.step(|| self.now) {
+                Step::Deliver => {
+                    if let Some(found) = self.driver.deliver(&mut handler) {
+                        return Ok(Some(found));
                     }
                 }
-            },
-        )
+                // There is something to read; should there not be, it does not wait for long.
+                Step::Read => self.read(Some(TURN)),
+                // What cannot be written is dropped: what the peer sent before it went can still be read.
+                Step::Write | Step::Flush | Step::Shutdown => _ = self.write(true),
+                Step::Wait(until) => self.wait(until, true, &close),
+                Step::Yield => {}
+                Step::Done => return self.verdict().map_or(Ok(None), Err),
+            }
+        }
+    }
+
+    /// What the application sends. It is written by the next call.
+    pub(super) fn command<T>(&mut self, command: impl FnOnce(&mut M, &mut Outbox) -> T) -> T {
+        lend(&mut self.driver);
+        let (machine, out) = self.driver.parts();
+        command(machine, out)
     }
 
     /// Writes all there is, and passes it on.
     pub(super) fn flush(&mut self, close: impl Fn(Closer, &mut M, &mut Outbox)) -> Result<(), Error> {
-        with_buffers(
-            self,
-            |wire| &mut wire.driver,
-            |wire| {
-                wire.driver.writable();
-                loop {
-                    if wire.driver.is_mute() {
-                        return Err(io::Error::from(ErrorKind::BrokenPipe).into());
-                    }
-                    if !wire.driver.output_waits() {
-                        return Ok(());
-                    }
-                    match wire.driver.step_output(|| wire.now) {
-                        Step::Wait(until) => wire.wait(until, false, &close),
-                        Step::Done => {
-                            let timed_out = || io::Error::from(ErrorKind::TimedOut).into();
-                            return Err(wire.verdict().unwrap_or_else(timed_out));
-                        }
-                        _ => wire.write(false)?,
-                    }
+        let result = self.write_all(close);
+        take_back(&mut self.driver);
+        result
+    }
+
+    fn write_all(&mut self, close: impl Fn(Closer, &mut M, &mut Outbox)) -> Result<(), Error> {
+        self.driver.writable();
+        loop {
+            if self.driver.is_mute() {
+                return Err(io::Error::from(ErrorKind::BrokenPipe).into());
+            }
+            if !self.driver.output_waits() {
+                return Ok(());
+            }
+            match self.driver.step_output(|| self.now) {
+                Step::Wait(until) => self.wait(until, false, &close),
+                Step::Done => {
+                    let timed_out = || io::Error::from(ErrorKind::TimedOut).into();
+                    return Err(self.verdict().unwrap_or_else(timed_out));
                 }
-            },
-        )
+                _ => self.write(false)?,
+            }
+        }
     }
 
     /// Drives a handshake until `receive` makes a result of its event.
@@ -177,7 +196,7 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
         }
     }
 
-    /// Reads once, and waits for that at most this long, or not at all where it is known that there is something.
+    /// Reads once, and waits for that at most this long; `None` is for ever.
     fn read(&mut self, timeout: Option<Duration>) {
         let wait = timeout.unwrap_or(Duration::MAX);
         if !serves(self.read_timeout, wait) {

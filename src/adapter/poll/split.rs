@@ -108,11 +108,13 @@ impl<I: Io> Whole<I> {
         self.wait(Side::Sender, |websocket, cx| websocket.wire.poll_drain(cx, most)).await
     }
 
-    /// Gives commands to the connection. Whoever keeps the deadlines learns of new ones.
+    /// Gives commands to the connection. The receiving half learns of new deadlines, and that it may read again: how many
+    /// answers may wait grows with what is sent.
     fn command<T>(&self, commands: impl FnOnce(&mut WebSocket<I>) -> Result<T, SendError>) -> Result<T, SendError> {
         let mut websocket = self.lock();
+        let wanted_read = websocket.wire.driver.wants_read();
         let result = commands(&mut websocket);
-        if websocket.wire.is_news() {
+        if websocket.wire.is_news() || websocket.wire.driver.wants_read() != wanted_read {
             self.tasks.wake_side(Side::Receiver);
         }
         result

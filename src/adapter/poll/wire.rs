@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     Connection, Driver, Outbox, Step, Timestamp,
-    adapter::{Error, buffers::with_buffers},
+    adapter::{
+        Error,
+        buffers::{lend, take_back, with_buffers},
+    },
     driver::Machine,
     handshake::HandshakeError,
 };
@@ -54,63 +57,81 @@ impl<I: Io, M: Machine<Error: Into<Error>>> Wire<I, M> {
         cx: &mut Context<'_>,
         handler: &mut impl FnMut(M::Event<'_>, &mut M, &mut BytesMut) -> Option<T>,
     ) -> Poll<Result<Option<T>, Error>> {
-        self.turn(Side::Receiver, |wire| {
-            wire.driver.wake();
-            loop {
-                match wire.driver.step(|| wire.watch.look(wire.io.now())) {
-                    Step::Deliver => {
-                        if let Some(found) = wire.driver.deliver(&mut *handler) {
-                            return Ready(Ok(Some(found)));
-                        }
+        // What is here already costs no exchange of buffers.
+        if self.driver.has_input()
+            && let Some(found) = self.driver.deliver(&mut *handler)
+        {
+            self.stop(Side::Receiver);
+            return Ready(Ok(Some(found)));
+        }
+        let result = with_buffers(self, |wire| &mut wire.driver, |wire| wire.poll_steps(cx, handler));
+        if result.is_ready() {
+            self.stop(Side::Receiver);
+        }
+        result
+    }
+
+    fn poll_steps<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        handler: &mut impl FnMut(M::Event<'_>, &mut M, &mut BytesMut) -> Option<T>,
+    ) -> Poll<Result<Option<T>, Error>> {
+        self.driver.wake();
+        loop {
+            match self.driver.step(|| self.watch.look(self.io.now())) {
+                Step::Deliver => {
+                    if let Some(found) = self.driver.deliver(&mut *handler) {
+                        return Ready(Ok(Some(found)));
                     }
-                    Step::Read => wire.poll_read(cx),
-                    // What cannot be written is dropped: what the peer sent before it went can still be read.
-                    Step::Write | Step::Flush | Step::Shutdown => _ = wire.poll_write(cx),
-                    Step::Wait(until) => ready!(wire.poll_wait(cx, until, Side::Receiver)),
-                    Step::Yield => {
-                        cx.waker().wake_by_ref();
-                        return Pending;
-                    }
-                    Step::Done => return Ready(wire.verdict().map_or(Ok(None), Err)),
                 }
+                Step::Read => self.poll_read(cx),
+                // What cannot be written is dropped: what the peer sent before it went can still be read.
+                Step::Write | Step::Flush | Step::Shutdown => _ = self.poll_write(cx),
+                Step::Wait(until) => ready!(self.poll_wait(cx, until, Side::Receiver)),
+                Step::Yield => {
+                    cx.waker().wake_by_ref();
+                    return Pending;
+                }
+                Step::Done => return Ready(self.verdict().map_or(Ok(None), Err)),
             }
-        })
+        }
     }
 
     /// Writes until no more than `most` is queued; with 0 until all is passed on.
     pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<(), Error>> {
-        let is_drained = |driver: &Driver<M>| driver.queued() <= most && (most > 0 || !driver.output_waits());
-        self.turn(Side::Sender, |wire| {
-            wire.driver.wake();
-            loop {
-                if wire.driver.is_mute() {
-                    return Ready(Err(io::Error::from(ErrorKind::BrokenPipe).into()));
-                }
-                if is_drained(&wire.driver) {
-                    return Ready(Ok(()));
-                }
-                match wire.driver.step_output(|| wire.watch.look(wire.io.now())) {
-                    Step::Wait(until) => ready!(wire.poll_wait(cx, until, Side::Sender)),
-                    Step::Done => {
-                        let timed_out = || io::Error::from(ErrorKind::TimedOut).into();
-                        return Ready(Err(wire.verdict().unwrap_or_else(timed_out)));
-                    }
-                    _ => wire.poll_write(cx)?,
-                }
+        let result = self.poll_output(cx, most);
+        take_back(&mut self.driver);
+        if result.is_ready() {
+            self.stop(Side::Sender);
+        }
+        result
+    }
+
+    fn poll_output(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Result<(), Error>> {
+        self.driver.wake();
+        loop {
+            if self.driver.is_mute() {
+                return Ready(Err(io::Error::from(ErrorKind::BrokenPipe).into()));
             }
-        })
+            if self.driver.queued() <= most && (most > 0 || !self.driver.output_waits()) {
+                return Ready(Ok(()));
+            }
+            match self.driver.step_output(|| self.watch.look(self.io.now())) {
+                Step::Wait(until) => ready!(self.poll_wait(cx, until, Side::Sender)),
+                Step::Done => {
+                    let timed_out = || io::Error::from(ErrorKind::TimedOut).into();
+                    return Ready(Err(self.verdict().unwrap_or_else(timed_out)));
+                }
+                _ => self.poll_write(cx)?,
+            }
+        }
     }
 
     /// What the application sends. It is written by the next poll.
     pub(super) fn command<T>(&mut self, command: impl FnOnce(&mut M, &mut Outbox) -> T) -> T {
-        with_buffers(
-            self,
-            |wire| &mut wire.driver,
-            |wire| {
-                let (machine, out) = wire.driver.parts();
-                command(machine, out)
-            },
-        )
+        lend(&mut self.driver);
+        let (machine, out) = self.driver.parts();
+        command(machine, out)
     }
 
     /// The future that waited is gone.
@@ -121,14 +142,6 @@ impl<I: Io, M: Machine<Error: Into<Error>>> Wire<I, M> {
     /// When the deadlines have to be looked at next.
     pub(super) fn is_news(&self) -> bool {
         self.driver.machine().poll_timeout() == Some(Timestamp::ZERO)
-    }
-
-    fn turn<T>(&mut self, side: Side, poll: impl FnOnce(&mut Self) -> Poll<T>) -> Poll<T> {
-        let result = with_buffers(self, |wire| &mut wire.driver, poll);
-        if result.is_ready() {
-            self.stop(side);
-        }
-        result
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) {
