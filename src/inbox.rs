@@ -80,6 +80,7 @@ impl Inbox {
         self
     }
 
+    #[inline]
     pub(crate) fn set_read_len(&mut self, read_len: u32) {
         self.read_len = read_len.max(1);
     }
@@ -128,6 +129,7 @@ impl Inbox {
     /// # Panics
     ///
     /// There was not so much room.
+    #[inline]
     pub fn filled(&mut self, count: usize) {
         assert!(count <= self.buffer.len() - self.unread.end, "more was read than there was room for");
         self.unread.end += count;
@@ -161,6 +163,7 @@ impl Inbox {
     }
 
     /// What is to be received.
+    #[inline]
     pub fn input(&mut self) -> &mut [u8] {
         &mut self.buffer[self.unread.clone()]
     }
@@ -170,6 +173,7 @@ impl Inbox {
     /// # Panics
     ///
     /// There were not so many.
+    #[inline]
     pub fn keep(&mut self, left: usize) {
         assert!(left <= self.unread.len(), "more is kept than there was");
         self.unread.start = self.unread.end - left;
@@ -183,17 +187,22 @@ impl Inbox {
 
     /// Whether nothing is left to receive.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.unread.is_empty()
     }
 
     /// How long its buffer is.
+    #[inline]
     pub(crate) fn capacity(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Its buffer, for another inbox that borrows it.
+    /// Its buffer, for another inbox that borrows it: nothing is in it.
     pub(crate) fn buffer(&mut self) -> &mut Box<[u8]> {
+        // A position in this buffer means nothing in the next one, which may be shorter.
+        debug_assert!(self.is_empty(), "a buffer with input is not shared");
+        self.unread = 0..0;
         &mut self.buffer
     }
 
