@@ -2,27 +2,25 @@
 //!
 //! `cargo run --release --example mio_server -- --listen 127.0.0.1:9001`
 //!
-//! The decisions of the loop are in sansock's `Driver`. What an event loop adds is in [`Peer::turn`]: a system call for each
-//! step. Everything else here is mio's: accepting, deadlines, and shutdown. All connections share one set of buffers. Only a
-//! peer that is slow to take its answers keeps buffers of its own, so an idle connection costs its entry in the table.
+//! sansock's `Driver` makes the decisions of the loop, and [`Driver::turn`] performs the system calls. Everything here is
+//! mio's: accepting, readiness, deadlines, and shutdown. All connections share one set of buffers. Only a peer that is slow
+//! to take its answers keeps buffers of its own, so an idle connection costs its entry in the table.
 
 use std::{
-    cmp::Reverse,
-    collections::{BTreeSet, BinaryHeap},
-    io::{self, ErrorKind, IoSlice, Read, Write},
-    mem,
+    io::{self, ErrorKind},
     net::{Shutdown as Half, TcpListener},
     process::ExitCode,
     sync::Arc,
-    time::Duration,
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use clap::Parser;
 use mio::{Events, Interest, Poll, Token, Waker, event::Event, net};
 use sansock::{
-    Buffers, Clock, CloseCode, CloseFrame, Config, Connection, Driver, Refused, Step, Timestamp, adapter::tcp,
-    driver::SessionEvent, server,
+    Buffers, Clock, CloseCode, CloseFrame, Config, Connection, Driver, Refused, Timestamp,
+    adapter::tcp,
+    driver::{Deadlines, SessionEvent},
+    server,
 };
 use slab::Slab;
 
@@ -34,7 +32,7 @@ mod accept;
 mod shutdown;
 
 use crate::{
-    accept::pause_after,
+    accept::accept_all,
     shutdown::{DEADLINE, REASON, Shutdown},
 };
 
@@ -79,218 +77,126 @@ type Session = sansock::driver::Session<server::Handshake>;
 pub(crate) fn run(listener: TcpListener, config: Config, answer: Answer, shutdown: &Shutdown) -> io::Result<()> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-    // A waker that is dropped wakes nobody, so it stays here, too.
-    shutdown.on_request({
-        let waker = waker.clone();
-        move || _ = waker.wake()
-    });
+    let wake = waker.clone(); // two of them, because one that was dropped wakes nobody
+    shutdown.on_request(move || _ = wake.wake());
     listener.set_nonblocking(true)?;
     let mut listener = net::TcpListener::from_std(listener);
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-    let server = Server {
-        poll,
-        listener: Some(listener),
-        accept_at: None,
-        peers: Slab::new(),
-        deadlines: BinaryHeap::new(),
-        unfinished: BTreeSet::new(),
-        clock: Clock::start(),
-        config,
-        answer,
-        buffers: Buffers::new(),
-        _waker: waker,
-    };
-    server.run(shutdown)
+    let (peers, deadlines, buffers, clock) = (Slab::new(), Deadlines::new(), Buffers::new(), Clock::start());
+    let mut server = Server { poll, peers, deadlines, buffers, clock, config, answer };
+
+    let mut events = Events::with_capacity(1024);
+    let mut accept_at = Timestamp::MAX;
+    while !shutdown.is_requested() {
+        if server.wait(&mut events, accept_at)? || accept_at <= server.clock.now() {
+            accept_at = server.clock.now() + accept_all(|| server.accept(&listener));
+        }
+    }
+    drop(listener);
+    server.close_all();
+    let give_up_at = server.clock.now() + DEADLINE;
+    while !server.peers.is_empty() && server.clock.now() < give_up_at {
+        server.wait(&mut events, give_up_at)?;
+    }
+    Ok(())
 }
 
 struct Server {
     poll: Poll,
-    /// Nothing is accepted after a shutdown.
-    listener: Option<net::TcpListener>,
-    /// Accepting failed: when to try again.
-    accept_at: Option<Timestamp>,
     peers: Slab<Box<Peer>>,
-    /// When to look at which peer again, at the latest.
-    deadlines: BinaryHeap<Reverse<(Timestamp, usize)>>,
-    /// Peers that have more to read, which mio does not report again.
-    unfinished: BTreeSet<usize>,
+    deadlines: Deadlines,
+    buffers: Buffers,
     clock: Clock,
     config: Config,
     answer: Answer,
-    buffers: Buffers,
-    _waker: Arc<Waker>,
-}
-
-impl Server {
-    fn run(mut self, shutdown: &Shutdown) -> io::Result<()> {
-        let mut events = Events::with_capacity(1024);
-        let mut give_up_at = Timestamp::MAX;
-        while self.listener.is_some() || !self.peers.is_empty() && self.clock.now() < give_up_at {
-            match self.poll.poll(&mut events, self.wait(give_up_at)) {
-                Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
-                _ => {}
-            }
-            for key in mem::take(&mut self.unfinished) {
-                self.turn(key, None);
-            }
-            for event in &events {
-                match event.token() {
-                    LISTENER => self.accept(),
-                    WAKER => {}
-                    Token(key) => self.turn(key, Some(event)),
-                }
-            }
-            if shutdown.is_requested() && self.listener.take().is_some() {
-                give_up_at = self.clock.now() + DEADLINE;
-                self.close_all();
-            }
-            let now = self.clock.now();
-            if self.accept_at.is_some_and(|at| at <= now) {
-                self.accept();
-            }
-            while let Some(&Reverse((at, key))) = self.deadlines.peek().filter(|Reverse((at, _))| *at <= now) {
-                self.deadlines.pop();
-                if let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.looked_at == Some(at)) {
-                    peer.looked_at = None;
-                    self.turn(key, None);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// How long mio may sleep.
-    fn wait(&self, give_up_at: Timestamp) -> Option<Duration> {
-        if !self.unfinished.is_empty() {
-            return Some(Duration::ZERO);
-        }
-        let deadline = self.deadlines.peek().map(|Reverse((at, _))| *at);
-        let next = [deadline, self.accept_at].into_iter().flatten().chain([give_up_at]).min()?;
-        // A millisecond more than none, so that the deadline has passed when we wake up for it.
-        (next < Timestamp::MAX).then(|| (next - self.clock.now()) + Duration::from_millis(1))
-    }
-
-    /// Takes all new connections, because mio reports them once. After a failure, and while there are too many, it tries
-    /// again later.
-    fn accept(&mut self) {
-        let failed_before = self.accept_at.take().is_some();
-        while let Some(listener) = self.listener.as_ref().filter(|_| self.peers.len() < MAX_PEERS) {
-            match listener.accept() {
-                Ok((stream, _)) => self.insert(stream),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) => {
-                    if !failed_before {
-                        eprintln!("cannot accept a connection: {error}");
-                    }
-                    return self.accept_at = Some(self.clock.now() + pause_after(&error));
-                }
-            }
-        }
-        self.accept_at = self.listener.is_some().then(|| self.clock.now() + Duration::from_millis(100));
-    }
-
-    fn insert(&mut self, mut stream: net::TcpStream) {
-        let _ = tcp::tune(&stream);
-        let entry = self.peers.vacant_entry();
-        let key = entry.key();
-        if self.poll.registry().register(&mut stream, Token(key), Interest::READABLE | Interest::WRITABLE).is_ok() {
-            let session = Session::new(server::Handshake::new(&self.config));
-            let driver = Driver::new(session).read_len(READ_LEN);
-            entry.insert(Box::new(Peer { stream, driver, looked_at: None }));
-            self.turn(key, None);
-        }
-    }
-
-    /// Something happened to a peer, or its deadline passed.
-    fn turn(&mut self, key: usize, event: Option<&Event>) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        if let Some(event) = event {
-            if event.is_readable() || event.is_read_closed() {
-                peer.driver.readable(event.is_read_closed());
-            }
-            if event.is_writable() {
-                peer.driver.writable();
-            }
-        }
-        peer.driver.attach(&mut self.buffers);
-        let step = peer.turn(&self.clock, self.answer);
-        peer.driver.detach(&mut self.buffers);
-        match step {
-            // Deadlines move away with every byte that comes. One that is looked at too early is put in anew, so the heap
-            // has one entry a connection and not one a message.
-            Step::Wait(Some(at)) if peer.looked_at.is_none_or(|looked_at| at < looked_at) => {
-                peer.looked_at = Some(at);
-                self.deadlines.push(Reverse((at, key)));
-            }
-            Step::Wait(_) => {}
-            Step::Yield => _ = self.unfinished.insert(key),
-            _ => _ = self.peers.remove(key),
-        }
-    }
-
-    fn close_all(&mut self) {
-        for key in self.peers.iter().map(|(key, _)| key).collect::<Vec<_>>() {
-            let (session, out) = self.peers[key].driver.parts();
-            let close = CloseFrame::new(CloseCode::GOING_AWAY, REASON);
-            // Refused where a Close was sent before. A handshake has nothing to close.
-            match session.connection_mut().map(|connection| connection.close(Some(close), out.tail())) {
-                Some(_) => self.turn(key, None),
-                None => _ = self.peers.remove(key),
-            }
-        }
-    }
 }
 
 /// A socket and what drives it.
 struct Peer {
     stream: net::TcpStream,
     driver: Driver<Session>,
-    /// Its entry among the deadlines.
-    looked_at: Option<Timestamp>,
 }
 
-impl Peer {
-    /// Goes as far as the socket allows: `Wait`, `Yield` or `Done`.
-    fn turn(&mut self, clock: &Clock, answer: Answer) -> Step {
-        let Self { stream, driver, .. } = self;
-        loop {
-            match driver.step(|| clock.now()) {
-                Step::Deliver => _ = driver.deliver(|event, session, out| handle(event, session, out, answer)),
-                Step::Read => match stream.read(driver.room()) {
-                    Ok(count) => driver.received(count),
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => driver.read_blocked(),
-                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    Err(_) => _ = driver.read_failed(),
-                },
-                Step::Write => {
-                    let (output, mut slices) = (&*driver.output(), [IoSlice::new(&[]); 8]);
-                    let filled = output.chunks_vectored(&mut slices);
-                    match stream.write_vectored(&slices[..filled]) {
-                        Ok(count) => driver.written(count),
-                        Err(error) if error.kind() == ErrorKind::WouldBlock => driver.write_blocked(),
-                        Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                        Err(_) => driver.write_failed(),
-                    }
-                }
-                // A socket holds nothing back.
-                Step::Flush => driver.flushed(),
-                Step::Shutdown => match stream.shutdown(Half::Write) {
-                    Ok(()) => driver.shut_down(),
-                    Err(_) => driver.write_failed(),
-                },
-                step => return step,
+impl Server {
+    /// Waits, at most until this time, and gives each connection that is ready or due its turn. Whether the listener is
+    /// ready.
+    fn wait(&mut self, events: &mut Events, until: Timestamp) -> io::Result<bool> {
+        let until = self.deadlines.next().min(until);
+        let timeout = (until < Timestamp::MAX).then(|| until - self.clock.now());
+        match self.poll.poll(events, timeout) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        for event in &*events {
+            self.turn(event.token().0, Some(event));
+        }
+        for key in self.deadlines.take_due(self.clock.now()) {
+            self.turn(key, None);
+        }
+        Ok(events.iter().any(|event| event.token() == LISTENER))
+    }
+
+    /// Accepts one connection, if there are not too many.
+    fn accept(&mut self, listener: &net::TcpListener) -> io::Result<()> {
+        if self.peers.len() == MAX_PEERS {
+            return Err(io::Error::other("too many connections"));
+        }
+        let (mut stream, _) = listener.accept()?;
+        let _ = tcp::tune(&stream);
+        let entry = self.peers.vacant_entry();
+        let key = entry.key();
+        self.poll.registry().register(&mut stream, Token(key), Interest::READABLE | Interest::WRITABLE)?;
+        let session = Session::new(server::Handshake::new(&self.config));
+        entry.insert(Box::new(Peer { stream, driver: Driver::new(session).read_len(READ_LEN).unbuffered() }));
+        self.turn(key, None);
+        Ok(())
+    }
+
+    /// Something happened to a peer, or its deadline passed.
+    fn turn(&mut self, key: usize, event: Option<&Event>) {
+        let Some(Peer { stream, driver }) = self.peers.get_mut(key).map(|peer| &mut **peer) else { return };
+        if let Some(event) = event {
+            if event.is_readable() || event.is_read_closed() {
+                driver.readable(event.is_read_closed());
             }
+            if event.is_writable() {
+                driver.writable();
+            }
+        }
+        driver.attach(&mut self.buffers);
+        let next = driver.turn(
+            stream,
+            |stream| stream.shutdown(Half::Write),
+            || self.clock.now(),
+            |event, session, out| handle(event, session, out, self.answer),
+        );
+        driver.detach(&mut self.buffers);
+        if let Some(at) = next {
+            self.deadlines.set(key, at);
+        } else {
+            self.deadlines.remove(key);
+            self.peers.remove(key);
+        }
+    }
+
+    /// Sends everyone a Close, in the turn that is due now.
+    fn close_all(&mut self) {
+        for (key, peer) in &mut self.peers {
+            let (session, out) = peer.driver.parts();
+            let close = CloseFrame::new(CloseCode::GOING_AWAY, REASON);
+            match session.connection_mut() {
+                // Refused where a Close was sent before.
+                Some(connection) => _ = connection.close(Some(close), out.tail()),
+                // A handshake has nothing to close: its driver is done.
+                None => _ = peer.driver.read_failed(),
+            }
+            self.deadlines.set(key, Timestamp::ZERO);
         }
     }
 }
 
 /// What the server does: answers a request, then echoes.
-fn handle(
-    event: SessionEvent<'_, server::Request>,
-    session: &mut Session,
-    out: &mut BytesMut,
-    answer: Answer,
-) -> Option<()> {
+fn handle(event: SessionEvent<'_, server::Request>, session: &mut Session, out: &mut BytesMut, answer: Answer) {
     match event {
         SessionEvent::Handshake(request) => {
             if let Ok(Some(connection)) = answer(&request, out) {
@@ -298,7 +204,7 @@ fn handle(
             }
         }
         SessionEvent::Event(event) => {
-            let connection = session.connection_mut()?;
+            let Some(connection) = session.connection_mut() else { return };
             // Refused after a Close only.
             let _ = match event {
                 sansock::Event::Text(text) => connection.send_text(&text, out),
@@ -307,7 +213,6 @@ fn handle(
             };
         }
     }
-    None
 }
 
 fn answer(request: &server::Request, out: &mut BytesMut) -> Result<Option<Connection>, Refused> {

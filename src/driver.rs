@@ -68,6 +68,8 @@
 //! Before each turn report what became ready: [`readable`](Driver::readable) and [`writable`](Driver::writable), or
 //! [`wake`](Driver::wake) if you do not know.
 //!
+//! [`Driver::turn`] is this loop for any non-blocking `Read + Write`. The [`guide`] builds a whole server around it.
+//!
 //! # The rules
 //!
 //! 1. **Reading does not wait for what you send.** Output is written in order and has two sources: *answers*, appended
@@ -97,12 +99,17 @@
 //! [`Buffers`] to the driver whose turn it is: an idle driver then holds nothing.
 
 mod buffers;
+mod deadlines;
 mod flow;
+#[cfg(all(feature = "std", feature = "handshake"))]
+pub mod guide;
 mod machine;
 mod session;
 mod step;
 mod trace;
 mod transfer;
+#[cfg(feature = "std")]
+mod turn;
 
 use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
@@ -111,6 +118,7 @@ use core::fmt;
 pub(crate) use self::flow::HIGH_WATER;
 pub use self::{
     buffers::Buffers,
+    deadlines::Deadlines,
     machine::{Machine, Progress},
     session::{Session, SessionError, SessionEvent},
     step::Step,

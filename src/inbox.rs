@@ -203,8 +203,11 @@ impl Inbox {
         self.buffer.len()
     }
 
-    /// Its buffer, for another inbox that borrows it.
+    /// Its buffer, for another inbox that borrows it: nothing is in it.
     pub(crate) fn buffer(&mut self) -> &mut Box<[u8]> {
+        // A position in this buffer means nothing in the next one, which may be shorter.
+        debug_assert!(self.is_empty(), "a buffer with input is not shared");
+        self.unread = 0..0;
         &mut self.buffer
     }
 

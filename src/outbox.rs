@@ -97,6 +97,14 @@ impl Outbox {
         self.frozen.iter().cloned()
     }
 
+    /// Passes the first few parts to `write` as slices, for a vectored write.
+    #[cfg(feature = "std")]
+    pub fn with_slices<T>(&self, write: impl FnOnce(&[IoSlice<'_>]) -> T) -> T {
+        let mut slices = [IoSlice::new(&[]); 8];
+        let filled = self.chunks_vectored(&mut slices);
+        write(&slices[..filled])
+    }
+
     /// The bytes that it holds; what [`Buf::remaining`] says.
     #[must_use]
     #[inline]

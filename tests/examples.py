@@ -2,8 +2,8 @@
 """What every example server must do beside its echo, over real sockets: examples.py [--servers NAME,...] [--checks NAME,...] DIRECTORY
 
 DIRECTORY has the examples. A server is a runtime of echo_server (blocking, tokio, smol, compio, mio) or a program of its
-own (mio_server, hyper_server, axum_server). Every wait has a limit, and names what it waited for. Each check starts a server
-of its own, and a failure does not stop the others.
+own (mio_server, epoll_server, hyper_server, axum_server). Every wait has a limit, and names what it waited for. Each check
+starts a server of its own, and a failure does not stop the others.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import tempfile
 import time
 
 RUNTIMES = ["blocking", "tokio", "smol", "compio", "mio"]
-PROGRAMS = ["mio_server", "hyper_server", "axum_server"]
+PROGRAMS = ["mio_server", "epoll_server", "hyper_server", "axum_server"]
 
 # What a living server needs milliseconds for.
 WATCHDOG = 2.0

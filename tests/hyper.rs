@@ -369,6 +369,56 @@ fn r119_a_client_that_never_reads_is_given_up() {
     });
 }
 
+/// How many bytes of a message of 4 MiB hyper accepts for a client that never reads, whose window is so large at first.
+async fn accepted_by_hyper(window: u32) -> usize {
+    const SEND_BUFFER: usize = 32 << 10;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, mut accepted) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let upgrade = Upgrade::new(&mut request, &config()).unwrap();
+            let (answer, websocket) = upgrade.accept(&server::Response::new()).unwrap();
+            let sender = sender.clone();
+            tokio::spawn(async move {
+                let mut websocket = websocket.await.unwrap();
+                let message = vec![0; 4 << 20];
+                let len = message.len() + 10;
+                let sent = tokio::time::timeout(Duration::from_millis(300), websocket.send(message)).await;
+                assert!(sent.is_err(), "nobody reads");
+                sender.send(len - websocket.queued()).await.unwrap();
+            });
+            async { Ok::<_, Infallible>(answer.map(|()| Empty::<Bytes>::new())) }
+        });
+        let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        builder.enable_connect_protocol().max_send_buf_size(SEND_BUFFER);
+        drop(builder.serve_connection(TokioIo::new(stream), service).await);
+    });
+    let stream = TokioIo::new(tokio::net::TcpStream::connect(address).await.unwrap());
+    let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    let (mut sender, connection) = builder.initial_stream_window_size(window).handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let ask = client::Request::new("localhost", "/").secure(false);
+    let (websocket, _) = http2::open(&mut sender, &ask, &config()).await.unwrap();
+    let accepted = accepted.recv().await.unwrap();
+    drop(websocket);
+    assert!(accepted <= window as usize + SEND_BUFFER + (64 << 10), "{accepted} bytes with a window of {window}");
+    accepted
+}
+
+/// What hyper holds for a stream whose window stays shut does not depend on the length of the message.
+#[test]
+fn a_window_that_stays_shut_holds_no_more_than_the_documented_bound() {
+    run(async {
+        assert!(accepted_by_hyper(0).await <= 64 << 10);
+        accepted_by_hyper(1).await;
+        accepted_by_hyper(65_535).await;
+        accepted_by_hyper(1 << 20).await;
+    });
+}
+
 /// R118: a server that does not understand extended CONNECT can be told from one that does, which `http2::connect` waits
 /// for: a client must not ask it.
 #[test]

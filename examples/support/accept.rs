@@ -4,6 +4,7 @@
 
 use std::{
     io::{self, ErrorKind},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -16,6 +17,28 @@ pub(crate) fn pause_after(error: &io::Error) -> Duration {
     match error.kind() {
         ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted => Duration::ZERO,
         _ => Duration::from_millis(100),
+    }
+}
+
+/// Accepts until the listener would block. `accept` accepts one connection and begins to serve it. Returns how long to
+/// wait before the next try, unless the listener becomes ready: a moment after a failure, otherwise forever. Reports the
+/// first failure only: the next ones have the same reason.
+pub(crate) fn accept_all(mut accept: impl FnMut() -> io::Result<()>) -> Duration {
+    static REPORTED: AtomicBool = AtomicBool::new(false);
+    loop {
+        match accept() {
+            Ok(()) => REPORTED.store(false, Relaxed),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Duration::MAX,
+            Err(error) => {
+                if !REPORTED.swap(true, Relaxed) {
+                    eprintln!("cannot accept a connection: {error}");
+                }
+                let pause = pause_after(&error);
+                if !pause.is_zero() {
+                    return pause;
+                }
+            }
+        }
     }
 }
 

@@ -115,7 +115,7 @@ impl<S: Sync> FromRequestParts<S> for WebSocketUpgrade {
         let lenient = Config::default().origin(OriginPolicy::any());
         let request = request_from_parts(parts, protocol(&parts.extensions), &lenient)?;
         request.verdict()?;
-        let on_upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(Rejection::NotUpgradable)?;
+        let pending = parts.extensions.remove::<OnUpgrade>().ok_or(Rejection::NotUpgradable)?;
         let (mut head, ()) = Request::new(()).into_parts();
         (head.method, head.uri, head.version) = (parts.method.clone(), parts.uri.clone(), parts.version);
         head.headers = parts.headers.clone();
@@ -123,7 +123,12 @@ impl<S: Sync> FromRequestParts<S> for WebSocketUpgrade {
         if let Some(protocol) = parts.extensions.get::<::hyper::ext::Protocol>() {
             head.extensions.insert(protocol.clone());
         }
-        Ok(Self { head, upgrade: Upgrade { request, on_upgrade }, config: Config::default(), protocol: None })
+        Ok(Self {
+            head,
+            upgrade: Upgrade { request, pending, version: parts.version },
+            config: Config::default(),
+            protocol: None,
+        })
     }
 }
 

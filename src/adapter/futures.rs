@@ -25,13 +25,9 @@ use core::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use std::{
-    io::{self, IoSlice},
-    time::Instant,
-    vec::Vec,
-};
+use std::{io, time::Instant, vec::Vec};
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::poll;
@@ -142,14 +138,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, T: Timer> poll::Io for Io<S, T> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Outbox) -> Poll<io::Result<usize>> {
-        let mut slices = [IoSlice::new(&[]); 8];
-        let filled = out.chunks_vectored(&mut slices);
         let stream = Pin::new(&mut self.stream);
-        if let [slice] = &slices[..filled] {
-            stream.poll_write(cx, slice)
-        } else {
-            stream.poll_write_vectored(cx, &slices[..filled])
-        }
+        out.with_slices(|slices| match slices {
+            [slice] => stream.poll_write(cx, slice),
+            slices => stream.poll_write_vectored(cx, slices),
+        })
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

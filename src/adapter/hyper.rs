@@ -28,18 +28,19 @@
 
 #[cfg(feature = "getrandom")]
 mod client;
+mod stream;
 
 use core::fmt;
 use std::{io, vec::Vec};
 
-use ::http::{Extensions, Request, Response};
-use ::hyper::upgrade::{OnUpgrade, Upgraded, on};
-use hyper_util::rt::TokioIo;
+use ::http::{Extensions, Request, Response, Version};
+use ::hyper::upgrade::{OnUpgrade, on};
 
 #[cfg(all(feature = "getrandom", feature = "http2"))]
 pub use self::client::extended_connect;
 #[cfg(feature = "getrandom")]
 pub use self::client::{Connecting, connect};
+pub use self::stream::Stream;
 pub use super::Error;
 use super::{http, tokio};
 use crate::{
@@ -51,15 +52,17 @@ use crate::{
 /// A connection over what hyper leaves: the rest of a connection of HTTP/1.1, or a stream of HTTP/2. What hyper had read of
 /// it already comes first.
 ///
-/// On a stream, hyper takes a write before there is room for it in the peer's window. When the peer never makes any, the
-/// WebSocket is given up by its deadlines, but what hyper took, a few messages at most, stays until the connection of
-/// HTTP/2 ends; hyper's `max_concurrent_streams` bounds how many such streams a connection can have.
-pub type WebSocket = tokio::WebSocket<TokioIo<Upgraded>>;
+/// On a stream of HTTP/2, hyper accepts up to four writes before the peer's window has room for them. sansock gives it at
+/// most 16 KiB per write. When the peer never opens its window, the deadlines end the WebSocket and free its output, but what
+/// hyper accepted, `max_send_buf_size` and 64 KiB at most, is held until the stream is reset or the connection of HTTP/2
+/// ends. hyper's `max_concurrent_streams` bounds how many such streams a connection can have.
+pub type WebSocket = tokio::WebSocket<Stream>;
 
 /// A request that waits for its answer, and the connection or stream that it came by.
 pub struct Upgrade {
     pub(super) request: server::Request,
-    pub(super) on_upgrade: OnUpgrade,
+    pub(super) pending: OnUpgrade,
+    pub(super) version: Version,
 }
 
 impl Upgrade {
@@ -68,7 +71,12 @@ impl Upgrade {
     /// The error says that it can be no WebSocket's; what else it lacks is in the verdict of its
     /// [`request`](Self::request).
     pub fn new<B>(request: &mut Request<B>, config: &Config) -> Result<Self, UpgradeError> {
-        Ok(Self { request: http::request(request, protocol(request.extensions()), config)?, on_upgrade: on(request) })
+        let version = request.version();
+        Ok(Self {
+            request: http::request(request, protocol(request.extensions()), config)?,
+            pending: on(request),
+            version,
+        })
     }
 
     /// What the client asks for.
@@ -89,7 +97,7 @@ impl Upgrade {
         response: &server::Response<'_>,
     ) -> Result<(Response<()>, impl Future<Output = Result<WebSocket, Error>> + Send + 'static + use<>), Refused> {
         let (connection, answer) = http::accept(&self.request, response)?;
-        Ok((answer, upgraded(self.on_upgrade.clone(), connection)))
+        Ok((answer, upgraded(self.pending.clone(), self.version, connection)))
     }
 }
 
@@ -99,9 +107,9 @@ impl fmt::Debug for Upgrade {
     }
 }
 
-async fn upgraded(on_upgrade: OnUpgrade, connection: Connection) -> Result<WebSocket, Error> {
-    let stream = on_upgrade.await.map_err(io::Error::other)?;
-    Ok(tokio::from_connection(TokioIo::new(stream), connection, Vec::new()))
+async fn upgraded(on_upgrade: OnUpgrade, version: Version, connection: Connection) -> Result<WebSocket, Error> {
+    let upgraded = on_upgrade.await.map_err(io::Error::other)?;
+    Ok(tokio::from_connection(Stream::new(upgraded, version), connection, Vec::new()))
 }
 
 /// The `:protocol` of an extended CONNECT, where hyper keeps it.

@@ -2,7 +2,8 @@
 //!
 //! An adapter consists of system calls. All decisions, of the protocol and of the loop, are the driver's. [`blocking`] is the
 //! one to read first; `poll` is shared by all asynchronous adapters, and `tokio`, `futures` and `compio` add their sockets and
-//! timers. [`callbacks`] calls you instead of being called. `http`, `hyper` and `axum` are for requests that an HTTP library
+//! timers. For another runtime implement `poll::Io`, or use `poll::Completion` if its operations own their buffers.
+//! [`callbacks`] calls you instead of being called. `http`, `hyper` and `axum` are for requests that an HTTP library
 //! has parsed.
 
 #[cfg(feature = "axum")]
@@ -29,7 +30,7 @@ pub mod hyper;
 mod join;
 #[cfg(any(feature = "tokio", feature = "futures-io", feature = "compio"))]
 pub mod poll;
-#[cfg(any(feature = "blocking", feature = "tokio-net"))]
+#[cfg(any(feature = "blocking", feature = "tokio", feature = "futures-io", feature = "compio"))]
 pub mod tcp;
 #[cfg(feature = "tokio")]
 pub mod tokio;

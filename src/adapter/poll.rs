@@ -1,7 +1,9 @@
 //! What all asynchronous adapters are: a [`WebSocket`] over anything that polls, an [`Io`].
 //!
 //! `adapter::tokio`, `adapter::futures` and `adapter::compio` make an `Io` of the sockets and the timers of their runtimes,
-//! and give the types here shorter names. For a runtime of another kind, implement [`Io`]; it is all that is needed.
+//! and give the types here shorter names. For another runtime whose sockets report readiness, implement [`Io`]. If its
+//! operations own their buffers, as with `io_uring` or IOCP, implement [`OwnedRead`] and [`OwnedWrite`], and use
+//! [`Completion`].
 //!
 //! **Cancellation.** Nothing of a connection lives in a future. Each may be dropped at any time, as `select!` and
 //! timeouts do, and what it had begun is gone on with by the next call; each method says what that means.
@@ -16,6 +18,7 @@
 //! that was asked for, at most 128 KiB. Read buffers belong to the thread, so an idle connection has none. Reading pauses
 //! while more than 128 KiB of answers plus the length of the queued messages wait; see [`driver`](crate::driver).
 
+mod completion;
 mod handshake;
 mod split;
 mod timer;
@@ -38,6 +41,7 @@ use futures_sink::Sink;
 #[cfg(feature = "getrandom")]
 pub use self::handshake::client;
 pub use self::{
+    completion::{Completion, OwnedRead, OwnedWrite},
     handshake::{Upgrade, accept, accept_with, receive_request, tunnel},
     split::{Receiver, Sender},
     timer::{Sleep, Timer},

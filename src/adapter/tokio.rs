@@ -46,18 +46,13 @@ use core::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use std::{
-    boxed::Box,
-    io::{self, IoSlice},
-    time::Instant,
-    vec::Vec,
-};
+use std::{boxed::Box, io, time::Instant, vec::Vec};
 
 use ::tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{self, Sleep},
 };
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 
 #[cfg(feature = "tokio-net")]
 pub use self::net::{connect, connect_with};
@@ -184,14 +179,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> poll::Io for Io<S> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Outbox) -> Poll<io::Result<usize>> {
-        let mut slices = [IoSlice::new(&[]); 8];
-        let filled = out.chunks_vectored(&mut slices);
         let stream = Pin::new(&mut self.stream);
-        if let [slice] = &slices[..filled] {
-            stream.poll_write(cx, slice)
-        } else {
-            stream.poll_write_vectored(cx, &slices[..filled])
-        }
+        out.with_slices(|slices| match slices {
+            [slice] => stream.poll_write(cx, slice),
+            slices => stream.poll_write_vectored(cx, slices),
+        })
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,11 +1,11 @@
 //! A socket and the driver of its machine: the steps of the driver as system calls that wait.
 
 use std::{
-    io::{self, ErrorKind, IoSlice},
+    io::{self, ErrorKind},
     time::{Duration, Instant},
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 
 use super::{
     Socket,
@@ -261,10 +261,7 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
                 self.write_timeout = wait;
             }
         }
-        let mut slices = [IoSlice::new(&[]); 8];
-        let output = &*self.driver.output();
-        let filled = output.chunks_vectored(&mut slices);
-        match self.socket.write_now(&slices[..filled])? {
+        match self.driver.output().with_slices(|slices| self.socket.write_now(slices))? {
             0 => Err(ErrorKind::WriteZero.into()),
             count => {
                 self.driver.written(count);

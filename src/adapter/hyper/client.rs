@@ -96,7 +96,8 @@ impl Connecting {
             #[cfg(feature = "http2")]
             Handshake::Http2(handshake) => handshake.receive_parts(status, fields)?,
         };
-        Ok((upgraded(on(answer), connection).await?, response))
+        let version = answer.version();
+        Ok((upgraded(on(answer), version, connection).await?, response))
     }
 }
 
