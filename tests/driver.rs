@@ -163,6 +163,24 @@ fn questions_are_answered_beside_large_messages_in_both_directions() {
     }
 }
 
+/// driver.md 1: however often answers and sends alternate, no answer counts long after it was written.
+#[test]
+fn answers_between_many_small_sends_are_counted_by_their_position() {
+    let peer = Peer::new(Server, &without_keepalive()).app(echo);
+    let mut dialogue = Dialogue::new(Net::new(Pipe::new(4 << 20), Pipe::new(0)), None, peer);
+    for _ in 0..300 {
+        dialogue.server().says(say(996));
+        client_writes(&mut dialogue, &masked(&frame(0x82, &[7; 996])));
+        dialogue.settle();
+    }
+    assert_eq!(dialogue.server().end.driver.queued(), 600_000);
+    dialogue.net.incoming(Client).capacity = 600_000;
+    for _ in 0..30 {
+        assert!(dialogue.server().end.driver.wants_read(), "half of the output was sent");
+        dialogue.server().end.driver.written(20_000);
+    }
+}
+
 /// The bound that rule 1 states: twice what was queued, 128 KiB, one answer.
 #[test]
 fn answers_to_a_peer_that_reads_nothing_are_bounded() {
