@@ -219,8 +219,9 @@ fn a_peer_that_vanished_is_given_up_after_forty_seconds() {
 #[test]
 fn keepalive_does_not_defeat_the_idle_timeout() {
     let idle = config().idle_timeout(secs(50));
-    let mut dialogue = Dialogue::new(net(KIB), Peer::new(Client, &config()), Peer::new(Server, &idle));
+    let mut dialogue = Dialogue::new(net(KIB), Peer::new(Client, &without_keepalive()), Peer::new(Server, &idle));
     dialogue.run_until(secs(300));
+    assert_eq!(dialogue.client().events[..2], [support::ping(&[0, 0, 0, 1]), support::ping(&[0, 0, 0, 2])]);
     assert_eq!(dialogue.server().verdict(), Some(Some(Error::IdleTimeout)));
     assert_eq!(dialogue.server().done_at, Some(at(secs(50))));
     assert_eq!(info(dialogue.client()).code(), 1001);
@@ -304,13 +305,17 @@ fn close_timeout_runs_from_the_last_byte_of_the_close() {
     dialogue.server().says(say(10_000));
     dialogue.server().says(say_goodbye);
     dialogue.run_until(secs(5));
-    // Nine of ten thousand bytes, then the Close; behind it a Pong that is never taken.
     client_writes(&mut dialogue, &masked(&frame(0x89, b"?")));
     dialogue.run_until(secs(50));
     assert_eq!(dialogue.server().verdict(), None);
-    while client_reads(&mut dialogue, 1000).len() == 1000 && dialogue.net.incoming(Client).accepted < 10_008 {
+    // Data and Close are taken, and the Pong behind them is not.
+    for _ in 0..20 {
+        client_reads(&mut dialogue, 1000);
+        let pipe = dialogue.net.incoming(Client);
+        pipe.capacity = pipe.held() + (10_008 - pipe.accepted).min(1000);
         dialogue.settle();
     }
+    assert_eq!(dialogue.server().end.driver.queued(), 3);
     dialogue.run_until(millis(59_999));
     assert_eq!(dialogue.server().verdict(), None);
     dialogue.run_until(millis(60_010));
@@ -463,6 +468,19 @@ fn a_peer_that_ends_its_half_and_never_reads_is_let_go() {
     }
 }
 
+/// The same without a stall timeout: then the close timeout runs from the end of the input on.
+#[test]
+fn after_the_end_of_input_there_is_a_deadline_whatever_the_settings() {
+    let config = without_keepalive().stall_timeout(None);
+    let mut dialogue = Dialogue::new(Net::new(Pipe::new(KIB), Pipe::new(0)), None, Peer::new(Server, &config).app(echo));
+    client_writes(&mut dialogue, &masked(&frame(0x81, b"Hello")));
+    dialogue.run_until(secs(7));
+    client_ends(&mut dialogue);
+    dialogue.run_until(secs(1000));
+    assert_eq!(dialogue.server().verdict(), Some(Some(Error::ConnectionLost)));
+    assert_eq!(dialogue.server().done_at, Some(at(millis(17_010))));
+}
+
 /// loop.md 6: an end of input that comes with data. Its edge is the only one.
 #[test]
 fn an_end_of_input_behind_data_is_noticed_at_once() {
@@ -504,6 +522,37 @@ fn an_end_of_input_is_noticed_in_whatever_order_the_edges_are_told() {
         } {}
         assert_eq!(driver.machine().state(), State::Closed, "the end was read");
     }
+}
+
+/// The end of the input is for the machine when all before it was delivered, even if answers have to be written meanwhile.
+#[test]
+fn an_end_of_input_does_not_overtake_the_input_before_it() {
+    let input = masked(&frame(0x82, &[7; 10_000])).repeat(40);
+    let mut driver = Driver::from_parts(Connection::server(&config()), input, Outbox::new());
+    driver.received(0);
+    let (mut messages, mut written) = (0, 0);
+    for _ in 0..1000 {
+        match driver.step(|| Timestamp::ZERO) {
+            Step::Deliver => {
+                driver.deliver(|event, connection, out| {
+                    messages += 1;
+                    echo(connection, &event, out);
+                    None::<()>
+                });
+                assert!(driver.queued() <= 128 * KIB + 10_004);
+            }
+            Step::Write => {
+                written += 1000.min(driver.queued());
+                let count = driver.queued().min(1000);
+                driver.written(count);
+            }
+            Step::Flush => driver.flushed(),
+            Step::Shutdown => driver.shut_down(),
+            Step::Done => break,
+            step => panic!("{step:?}"),
+        }
+    }
+    assert_eq!((messages, written, driver.take_error()), (40, 40 * 10_004, Some(Error::ConnectionLost)));
 }
 
 /// loop.md 17: the answers that still wait when the peer ends its half arrive, however late it reads them.
@@ -902,7 +951,7 @@ fn the_next_machine_gets_input_output_and_end() {
     assert_eq!(next.take_error(), Some(Error::ConnectionLost), "the end was told");
 }
 
-/// R-time: the deadlines of a handshake, and then those of the connection, without a gap between them.
+/// Deadlines of a handshake, and then those of the connection, without a gap between them.
 #[cfg(feature = "handshake")]
 mod handshakes {
     use sansock::{
@@ -916,14 +965,14 @@ mod handshakes {
     const REQUEST: &[u8] = b"GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
-    type Server_ = Session<server::Handshake>;
+    type Accepting = Session<server::Handshake>;
 
-    fn end() -> End<Server_> {
+    fn end() -> End<Accepting> {
         End::new(Server, Session::new(server::Handshake::new(&config())))
     }
 
     /// Lets time pass until the end is done, or that moment; the messages that came.
-    fn run(end: &mut End<Server_>, net: &mut Net, until: Duration) -> Vec<Seen> {
+    fn run(end: &mut End<Accepting>, net: &mut Net, until: Duration) -> Vec<Seen> {
         let mut events = Vec::new();
         for _ in 0..10_000 {
             let turn = end.turn(net, Goal::Events, |event, session, out| {
@@ -979,6 +1028,33 @@ mod handshakes {
             let since = if cut == wire.len() { secs(40) } else { secs(45) };
             assert_eq!((end.is_done, net.now), (true, at(since)));
         }
+    }
+
+    #[test]
+    fn the_time_of_a_connection_begins_when_its_handshake_ends() {
+        let (mut net, mut end) = (net(KIB), end());
+        run(&mut end, &mut net, secs(5));
+        net.outgoing(Client).write(REQUEST, at(secs(5)));
+        run(&mut end, &mut net, secs(1000));
+        assert_eq!((net.now, end.error), (at(secs(45)), Some(SessionError::Connection(Error::KeepaliveTimeout))));
+    }
+
+    /// The edge that told of the request is the only one.
+    #[test]
+    fn the_connection_reads_what_its_handshake_left_in_the_transport() {
+        let mut net = net(10_000);
+        let driver = Driver::new(server::Handshake::new(&config())).read_len(REQUEST.len());
+        let mut end = End::of(Server, driver);
+        (end.edges, end.buffers) = (true, Some(Buffers::new()));
+        let wire = [REQUEST, &masked(&frame(0x81, b"Hello"))].concat();
+        net.outgoing(Client).write(&wire, Timestamp::ZERO);
+        let turn = end.turn(&mut net, Goal::Events, |request, _, out| {
+            Some(request.accept(&server::Response::new(), out).unwrap())
+        });
+        let Turn::Found(connection) = turn else { panic!("a request") };
+        let mut end = end.replace(connection);
+        let turn = end.turn(&mut net, Goal::Events, |event, _, _| Some(Seen::of(&event)));
+        assert_eq!(turn, Turn::Found(text("Hello")));
     }
 
     #[test]
