@@ -1,9 +1,9 @@
 //! [`Driver`] as dialogues over a simulated network on a virtual clock: one test for each rule of `sansock::driver`, for
 //! each finding that led to it, and for each subtlety that a first version got wrong.
 
-mod support;
 #[path = "support/network.rs"]
 mod network;
+mod support;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -90,8 +90,7 @@ fn is_clean(peer: &Peer) {
 fn two_peers_that_queue_large_messages_both_receive_them_at_once() {
     for len in [190_000, 200_000, 400_000] {
         for is_edged in [false, true] {
-            let mut dialogue =
-                Dialogue::new(net(64 * KIB), Peer::new(Client, &config()), Peer::new(Server, &config()));
+            let mut dialogue = Dialogue::new(net(64 * KIB), Peer::new(Client, &config()), Peer::new(Server, &config()));
             (dialogue.client().end.edges, dialogue.server().end.edges) = (is_edged, is_edged);
             dialogue.client().says(say(len));
             dialogue.server().says(say(len));
@@ -247,7 +246,9 @@ fn a_ping_that_waits_for_room_leaves_the_whole_timeout_for_its_answer() {
 #[test]
 fn a_slow_but_steady_reader_is_not_given_up() {
     let short = config().keepalive(Keepalive::new(secs(2), secs(2)));
-    for (config, rate, queued) in [(config(), 30_000, 4_000_000), (config(), 10_000, 1_000_000), (short, 300_000, 4_000_000)] {
+    for (config, rate, queued) in
+        [(config(), 30_000, 4_000_000), (config(), 10_000, 1_000_000), (short, 300_000, 4_000_000)]
+    {
         let mut from_server = Pipe::new(200 * KIB).rate(rate);
         from_server.low_water = 64 * KIB;
         let net = Net::new(Pipe::new(200 * KIB), from_server);
@@ -472,7 +473,8 @@ fn a_peer_that_ends_its_half_and_never_reads_is_let_go() {
 #[test]
 fn after_the_end_of_input_there_is_a_deadline_whatever_the_settings() {
     let config = without_keepalive().stall_timeout(None);
-    let mut dialogue = Dialogue::new(Net::new(Pipe::new(KIB), Pipe::new(0)), None, Peer::new(Server, &config).app(echo));
+    let mut dialogue =
+        Dialogue::new(Net::new(Pipe::new(KIB), Pipe::new(0)), None, Peer::new(Server, &config).app(echo));
     client_writes(&mut dialogue, &masked(&frame(0x81, b"Hello")));
     dialogue.run_until(secs(7));
     client_ends(&mut dialogue);
@@ -597,7 +599,8 @@ fn a_peer_that_takes_nothing_wakes_nobody() {
 /// An idle connection wakes up for its Pings and their answers.
 #[test]
 fn an_idle_connection_wakes_up_for_its_keepalive_only() {
-    let mut dialogue = Dialogue::new(net(KIB), Peer::new(Client, &config()).edges(), Peer::new(Server, &config()).edges());
+    let mut dialogue =
+        Dialogue::new(net(KIB), Peer::new(Client, &config()).edges(), Peer::new(Server, &config()).edges());
     dialogue.run_until(secs(2000));
     for peer in dialogue.peers() {
         assert_eq!(peer.verdict(), None);

@@ -146,7 +146,9 @@ impl Program {
     }
 
     fn drafts(&self) -> impl Iterator<Item = &Draft> {
-        self.ops.iter().filter_map(|op| if let Op::Feed(draft, _) | Op::Send(draft, _) = op { Some(draft) } else { None })
+        self.ops
+            .iter()
+            .filter_map(|op| if let Op::Feed(draft, _) | Op::Send(draft, _) = op { Some(draft) } else { None })
     }
 
     fn ends_hard(&self) -> bool {
@@ -192,7 +194,8 @@ impl Draft {
 
     fn body(self, number: usize) -> &'static str {
         static PATTERN: OnceLock<String> = OnceLock::new();
-        let pattern = PATTERN.get_or_init(|| (0..MAX_LEN + 1000).map(|i| char::from(33 + (i * i / 7 % 90) as u8)).collect());
+        let pattern =
+            PATTERN.get_or_init(|| (0..MAX_LEN + 1000).map(|i| char::from(33 + (i * i / 7 % 90) as u8)).collect());
         &pattern[number * 131 % 1000..][..self.len - HEAD_LEN]
     }
 
@@ -268,7 +271,8 @@ impl Plan {
         }
         let mut shortest = secs(3);
         for config in programs.iter().map(|program| &program.config) {
-            let times = [config.keepalive.map(|keepalive| keepalive.timeout), config.stall_timeout, config.close_timeout];
+            let times =
+                [config.keepalive.map(|keepalive| keepalive.timeout), config.stall_timeout, config.close_timeout];
             shortest = times.into_iter().flatten().fold(shortest.max(secs(3)), Ord::min);
         }
         let answers = |program: &Program| program.drafts().map(|draft| draft.answer + 20).sum::<usize>();
@@ -669,7 +673,8 @@ fn check(plan: &Plan, sides: &[Side; 2]) {
             assert_eq!(sent, received, "nothing was in the way\n{verdicts}");
             assert!(from.is_clean(), "nothing was in the way\n{verdicts}");
         }
-        let given_up = matches!(from.end.error, Some(Error::KeepaliveTimeout | Error::StallTimeout | Error::CloseTimeout));
+        let given_up =
+            matches!(from.end.error, Some(Error::KeepaliveTimeout | Error::StallTimeout | Error::CloseTimeout));
         assert!(!(plan.is_benign && given_up));
     }
 }

@@ -560,7 +560,8 @@ impl<M: Machine> End<M> {
             if is_reached {
                 return Turn::Reached;
             }
-            let step = if goal == Goal::Events { self.driver.step(|| local) } else { self.driver.step_output(|| local) };
+            let step =
+                if goal == Goal::Events { self.driver.step(|| local) } else { self.driver.step_output(|| local) };
             match step {
                 Step::Deliver => {
                     self.counts.delivers += 1;
