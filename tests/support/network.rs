@@ -212,7 +212,7 @@ impl Pipe {
 
     fn hiccups(&mut self) -> bool {
         self.calls += 1;
-        self.hiccup > 0 && self.calls % self.hiccup == 0
+        self.hiccup > 0 && self.calls.is_multiple_of(self.hiccup)
     }
 
     fn pass(&mut self, now: Timestamp, time: Duration) -> Timestamp {
@@ -478,7 +478,7 @@ impl<M: Machine> End<M> {
 
     /// Its time.
     pub fn now(&self, net: &Net) -> Timestamp {
-        at(net.now.as_duration() - self.behind)
+        at(net.now.as_duration().saturating_sub(self.behind))
     }
 
     /// Whether it was told of something since its last turn: an edge, or its deadline.
@@ -760,6 +760,7 @@ impl Peer {
     }
 
     /// `None` while it lives; `Some(None)` after a clean end.
+    #[allow(clippy::option_option, reason = "whether it ended, and why")]
     pub fn verdict(&self) -> Option<Option<Error>> {
         self.end.is_done.then_some(self.end.error)
     }
