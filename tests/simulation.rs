@@ -707,6 +707,7 @@ fn what_is_sent_arrives_once_and_in_order_or_both_sides_learn_why_not() {
 #[test]
 #[ignore = "takes long"]
 fn what_is_sent_arrives_once_and_in_order_in_a_hundred_thousand_runs() {
+    // The next hundred thousand: FROM=101000.
     let first = env::var("FROM").map_or(SOME, |from| from.parse().unwrap());
     runs(first..first + MANY);
 }

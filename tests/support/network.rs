@@ -589,7 +589,10 @@ impl<M: Machine> End<M> {
                             self.counts.vain_writes += 1;
                             self.driver.write_blocked();
                         }
-                        Outcome::Failed => self.driver.write_failed(),
+                        Outcome::Failed => {
+                            self.driver.write_failed();
+                            self.shadow = Shadow::default();
+                        }
                     }
                 }
                 Step::Flush if self.flush_blocked => self.driver.write_blocked(),
@@ -650,7 +653,10 @@ impl<M: Machine> End<M> {
                 self.counts.vain_reads += 1;
                 self.driver.read_blocked();
             }
-            Outcome::Failed => _ = self.driver.read_failed(),
+            Outcome::Failed => {
+                self.driver.read_failed();
+                self.shadow = Shadow::default();
+            }
         }
     }
 
