@@ -643,6 +643,31 @@ fn lent_buffers_carry_nothing_over() {
     }
 }
 
+/// SEED=497930: three connections, of which one keeps the buffer that another one left, while the third is not sure that it
+/// has delivered everything. That one panicked.
+#[test]
+fn buffers_that_another_connection_kept_are_not_looked_into() {
+    let config = config().delivery(sansock::Delivery::InPlace);
+    let mut shared = Buffers::new();
+    let mut turn = |end: &mut End<Connection>, bytes: &[u8]| {
+        let mut net = net(1 << 20);
+        net.outgoing(Client).write(bytes, Timestamp::ZERO);
+        end.buffers = Some(std::mem::take(&mut shared));
+        let turn = end.turn(&mut net, Goal::Events, |event, _, _| Some(Seen::of(&event)));
+        shared = end.buffers.take().unwrap();
+        turn
+    };
+    let mut end = || End::of(Server, Driver::new(Connection::server(&config)).read_len(4096));
+    let (mut first, mut second, mut third) = (end(), end(), end());
+    let long = masked(&frame(0x82, &[1; 60_000]));
+    assert_eq!(turn(&mut third, &masked(&frame(0x81, b"a"))), Turn::Found(text("a")));
+    assert!(matches!(turn(&mut second, &long[..100]), Turn::Wait(_)));
+    assert_eq!(turn(&mut first, &long), Turn::Found(binary(&[1; 60_000])));
+    assert!(matches!(turn(&mut second, &long[100..40_000]), Turn::Wait(_)));
+    assert!(matches!(turn(&mut third, b""), Turn::Wait(_)));
+    assert_eq!(turn(&mut second, &long[40_000..]), Turn::Found(binary(&[1; 60_000])));
+}
+
 /// What one read brought is answered in one go.
 #[test]
 fn a_hundred_messages_in_one_read_are_answered_by_one_write() {
