@@ -269,7 +269,8 @@ impl<M: Machine> Driver<M> {
 
     /// There may be something to read. With `is_closed` the peer has ended its half, which a read has to find behind the data;
     /// otherwise a read that leaves room is the last one until the transport is readable again. If the source of readiness
-    /// does not tell, pass `true`: that costs a read that finds nothing.
+    /// does not tell, or if a read may return less than there is, as with TLS, pass `true`: that costs a read that finds
+    /// nothing.
     #[inline]
     pub fn readable(&mut self, is_closed: bool) {
         // An end that was told before is still to be found.

@@ -192,9 +192,10 @@ impl Inbox {
         self.unread.is_empty()
     }
 
-    /// It is empty, and serves another connection: what the last frame was like says nothing of the next one.
+    /// It is empty, and serves another connection. What the last frame was like says nothing of the next one; and where it
+    /// ended may lie beyond the end of a shorter buffer that takes the place of this one.
     pub(crate) fn forget(&mut self) {
-        (self.is_long, self.is_first) = (false, false);
+        (self.unread, self.is_long, self.is_first) = (0..0, false, false);
     }
 
     /// How long its buffer is.
@@ -205,9 +206,7 @@ impl Inbox {
 
     /// Its buffer, for another inbox that borrows it: nothing is in it.
     pub(crate) fn buffer(&mut self) -> &mut Box<[u8]> {
-        // A position in this buffer means nothing in the next one, which may be shorter.
         debug_assert!(self.is_empty(), "a buffer with input is not shared");
-        self.unread = 0..0;
         &mut self.buffer
     }
 

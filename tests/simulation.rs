@@ -254,7 +254,9 @@ impl Plan {
         let mut programs = [program(read_lens[0], closes), program(read_lens[1], !closes)];
         #[cfg(feature = "deflate")]
         if deflate {
-            programs.iter_mut().for_each(|program| program.config.deflate = Some(sansock::deflate::Deflate::default()));
+            for program in &mut programs {
+                program.config.deflate = Some(sansock::deflate::Deflate::default());
+            }
         }
         let shakes_hands = random.below(3) == 0;
         let reset_at = (random.below(12) == 0).then(|| at(millis(random.below(20_000) as u64)));
@@ -397,6 +399,7 @@ impl Side {
     }
 
     #[cfg(feature = "handshake")]
+    #[allow(clippy::unnecessary_wraps, reason = "without the feature there is none")]
     fn handshake(role: Role, program: &Program) -> Option<Handshake> {
         use sansock::{Outbox, client, server};
         let config = &program.config;
@@ -570,7 +573,7 @@ impl Side {
         let is_sent = match draft.form {
             Form::Owned => {
                 let text = draft.head(number) + draft.body(number);
-                connection.send_message(Message::Text(text.into()), out).is_ok()
+                connection.send_message(Message::Text(text), out).is_ok()
             }
             _ => draft.append(number, connection, out.tail()),
         };
@@ -635,9 +638,8 @@ fn run(seed: u64) -> Summary {
         }
         assert!(turns < MAX_TURNS, "a run without an end");
         if is_quiet {
-            let next = [net.next(), sides[0].next(&mut net), sides[1].next(&mut net)].into_iter().flatten().min();
-            let next = next.expect("nobody waits for anything any more");
-            net.now = net.now.max(next);
+            let due = [net.next(), sides[0].next(&mut net), sides[1].next(&mut net)].into_iter().flatten().min();
+            net.now = net.now.max(due.expect("nobody waits for anything any more"));
             assert!(net.now.as_duration() <= plan.bound, "longer than {:?}", plan.bound);
         }
     }
@@ -705,6 +707,7 @@ fn what_is_sent_arrives_once_and_in_order_or_both_sides_learn_why_not() {
 #[test]
 #[ignore = "takes long"]
 fn what_is_sent_arrives_once_and_in_order_in_a_hundred_thousand_runs() {
+    // The next hundred thousand: FROM=101000.
     let first = env::var("FROM").map_or(SOME, |from| from.parse().unwrap());
     runs(first..first + MANY);
 }
