@@ -618,6 +618,7 @@ impl AddAssign for Summary {
 fn run(seed: u64) -> Summary {
     let mut random = Random(seed);
     let (plan, mut net) = Plan::draw(&mut random);
+    net.buffers = Some(Buffers::new());
     if env::var_os("SEED").is_some() {
         println!("{plan:#?}\n{:#?}", net.pipes);
     }
