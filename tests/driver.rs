@@ -657,7 +657,7 @@ fn buffers_that_another_connection_kept_are_not_looked_into() {
         shared = end.buffers.take().unwrap();
         turn
     };
-    let mut end = || End::of(Server, Driver::new(Connection::server(&config)).read_len(4096));
+    let end = || End::of(Server, Driver::new(Connection::server(&config)).read_len(4096));
     let (mut first, mut second, mut third) = (end(), end(), end());
     let long = masked(&frame(0x82, &[1; 60_000]));
     assert_eq!(turn(&mut third, &masked(&frame(0x81, b"a"))), Turn::Found(text("a")));
