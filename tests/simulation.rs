@@ -21,7 +21,7 @@ use network::{End, Goal, Net, Pipe, Turn, at, millis, secs};
 use sansock::{
     Buffers, Chunk, Config, Connection, Data, Driver, Error, Event, Keepalive, Message, Timestamp, driver::Machine,
 };
-use support::{Client, DELIVERIES, Random, Role, SEED, Server, goodbye};
+use support::{Client, DELIVERIES, Random, Role, Server, goodbye};
 
 const SOME: u64 = 1_000;
 const MANY: u64 = 100_000;
@@ -406,7 +406,7 @@ impl Side {
         Some(match role {
             Client => {
                 let (request, mut out) = (client::Request::new("example.com", "/"), Outbox::new());
-                let machine = client::connect(&request, config, SEED, out.tail()).unwrap();
+                let machine = client::connect(&request, config, support::SEED, out.tail()).unwrap();
                 let driver = Driver::from_parts(machine, Vec::new(), out).read_len(program.read_len);
                 Handshake::Client(program.end(role, driver))
             }
@@ -618,6 +618,7 @@ impl AddAssign for Summary {
 fn run(seed: u64) -> Summary {
     let mut random = Random(seed);
     let (plan, mut net) = Plan::draw(&mut random);
+    net.buffers = Some(Buffers::new());
     if env::var_os("SEED").is_some() {
         println!("{plan:#?}\n{:#?}", net.pipes);
     }
@@ -700,7 +701,7 @@ fn runs(seeds: impl IntoIterator<Item = u64>) -> Summary {
 fn what_is_sent_arrives_once_and_in_order_or_both_sides_learn_why_not() {
     let Summary { benign, losses, messages, pauses, yields, refused } = runs(0..SOME);
     // That the runs show something.
-    assert!(benign > 100 && losses > 100 && messages > 3000 && pauses > 30 && yields > 100);
+    assert!(benign > 100 && losses > 100 && messages > 3000 && pauses > 5 && yields > 100);
     assert!(refused > 10 || cfg!(not(feature = "handshake")));
 }
 

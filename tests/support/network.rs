@@ -261,11 +261,19 @@ pub struct Net {
     pub now: Timestamp,
     /// What the client writes, and what the server writes.
     pub pipes: [Pipe; 2],
+    /// What all ends borrow that borrow at all; otherwise each has buffers of its own.
+    pub buffers: Option<Buffers>,
 }
 
 impl Net {
+    fn swap_buffers(&mut self, own: &mut Option<Buffers>) {
+        if let (Some(own), Some(shared)) = (own, &mut self.buffers) {
+            std::mem::swap(own, shared);
+        }
+    }
+
     pub fn new(from_client: Pipe, from_server: Pipe) -> Self {
-        Self { now: Timestamp::ZERO, pipes: [from_client, from_server] }
+        Self { now: Timestamp::ZERO, pipes: [from_client, from_server], buffers: None }
     }
 
     pub fn outgoing(&mut self, role: Role) -> &mut Pipe {
@@ -507,6 +515,7 @@ impl<M: Machine> End<M> {
             return Turn::Done;
         }
         self.take_edges(net);
+        net.swap_buffers(&mut self.buffers);
         if let Some(buffers) = &mut self.buffers {
             self.driver.attach(buffers);
         }
@@ -515,6 +524,7 @@ impl<M: Machine> End<M> {
         if let Some(buffers) = &mut self.buffers {
             self.driver.detach(buffers);
         }
+        net.swap_buffers(&mut self.buffers);
         self.waits_until = match turn {
             Turn::Wait(until) => until,
             Turn::Yield => Some(Timestamp::ZERO),
