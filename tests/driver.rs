@@ -1143,3 +1143,20 @@ fn binary_messages_come_through_in_all_ways_of_reading() {
         is_clean(dialogue.server());
     }
 }
+
+/// Completion I/O: a write that the operating system owns may complete after the output was given up.
+#[test]
+fn a_write_that_completes_after_the_output_was_given_up_is_ignored() {
+    let mut driver = Driver::new(Connection::server(&Config::default().keepalive(None)));
+    let (connection, out) = driver.parts();
+    connection.send_text("hello", out.tail()).unwrap();
+    let second = |seconds| Timestamp::from_duration(Duration::from_secs(seconds));
+    assert_eq!(driver.step(|| second(0)), Step::Write);
+    driver.write_blocked();
+    for seconds in [0, 60, 61] {
+        let _ = driver.step(|| second(seconds));
+    }
+    driver.written(7);
+    assert_eq!(driver.step(|| second(62)), Step::Done);
+    assert_eq!(driver.machine().close_info().unwrap().unwritten, 7);
+}

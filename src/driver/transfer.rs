@@ -136,14 +136,15 @@ impl<M: Machine> Driver<M> {
     }
 
     /// The transport accepted the first `count` bytes of [`output`](Self::output); 0 means that it accepts nothing now, like
-    /// [`write_blocked`](Self::write_blocked).
+    /// [`write_blocked`](Self::write_blocked). Ignored when the output was given up meanwhile, as after a stall: a write that
+    /// the operating system still owned may complete late.
     ///
     /// # Panics
     ///
     /// There was not that much output.
     #[inline]
     pub fn written(&mut self, count: usize) {
-        if count == 0 {
+        if count == 0 || self.is_mute {
             return self.write_blocked();
         }
         let flow = Self::flow(&mut self.flow, self.read_len);
