@@ -114,7 +114,6 @@ mod turn;
 use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
-#[cfg(any(feature = "tokio", feature = "futures-io", feature = "compio"))]
 pub(crate) use self::flow::HIGH_WATER;
 pub use self::{
     buffers::Buffers,

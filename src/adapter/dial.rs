@@ -83,6 +83,7 @@ impl Dial {
         self.error = error;
     }
 
+    #[cfg(feature = "blocking")]
     /// How long an attempt that starts now may take.
     pub(super) fn time_left(&self, now: Timestamp) -> Option<Duration> {
         self.deadline.map(|deadline| deadline - now)

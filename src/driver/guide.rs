@@ -70,8 +70,8 @@
 //!
 //! The third argument reads the clock, the last one is your application: it gets each event, the connection, and the output
 //! for its answers. A driver flushes what it has written; for a plain socket, which holds nothing back,
-//! [`unbuffered`](Driver::unbuffered) saves these calls. If your transport is not `Read + Write`, write the loop yourself: ask [`Driver::step`] for the next
-//! [`Step`], do what it names, and report the result. The [parent module](super) shows that loop.
+//! [`unbuffered`](Driver::unbuffered) saves these calls. If your transport is not `Read + Write`, write the loop yourself: ask
+//! [`Driver::step`] for the next [`Step`], do what it names, and report the result. The [parent module](super) shows it.
 //!
 //! # 2. The opening handshake
 //!
@@ -330,9 +330,7 @@
 //! }
 //!
 //! fn write_completed(driver: &mut Driver<Connection>, count: usize) {
-//!     if !driver.is_mute() {
-//!         driver.written(count); // after a failure the output is gone already
-//!     }
+//!     driver.written(count); // ignored if the output was given up meanwhile
 //!     driver.writable();
 //! }
 //! # let (mut driver, mut ring) = (Driver::new(Connection::server(&sansock::Config::default())), Submitted::default());
@@ -443,8 +441,9 @@
 //! steps of about 128 KiB. Call it on each accepted socket. The receive buffer of the peer remains. If you have to serve
 //! slower peers, make the interval longer or set a smaller `SO_SNDBUF`.
 //!
-//! A peer that takes nothing at all while output waits meets
-//! [`stall_timeout`](crate::Config::stall_timeout), 60 seconds by default, also without keepalive.
+//! A peer that takes nothing at all while output waits is given up after
+//! [`stall_timeout`](crate::Config::stall_timeout), 60 seconds by default, also without keepalive. With keepalive, one that
+//! sends nothing either is given up after interval plus timeout.
 //!
 //! # 12. What no bounded memory can solve
 //!
