@@ -103,7 +103,7 @@ pub(crate) fn run(listener: TcpListener, config: Config, answer: Answer, shutdow
 
 struct Server {
     poll: Poll,
-    peers: Slab<Box<Peer>>,
+    peers: Slab<Peer>,
     deadlines: Deadlines,
     buffers: Buffers,
     clock: Clock,
@@ -147,7 +147,7 @@ impl Server {
         let key = entry.key();
         self.poll.registry().register(&mut stream, Token(key), Interest::READABLE | Interest::WRITABLE)?;
         let session = Session::new(server::Handshake::new(&self.config));
-        entry.insert(Box::new(Peer { stream, driver: Driver::new(session).read_len(READ_LEN).unbuffered() }));
+        entry.insert(Peer { stream, driver: Driver::new(session).read_len(READ_LEN).unbuffered() });
         self.turn(key, None);
         Ok(())
     }

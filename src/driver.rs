@@ -148,11 +148,9 @@ enum Readable {
 pub struct Driver<M: Machine> {
     machine: M,
     flow: Option<Box<Flow>>,
-    error: Option<M::Error>,
+    error: Option<Box<M::Error>>,
     trace: Trace,
     read_len: u32,
-    /// Output that was thrown away.
-    unwritten: u32,
     reads: u8,
     can_read: Readable,
     can_write: bool,
@@ -160,8 +158,6 @@ pub struct Driver<M: Machine> {
     is_fresh: bool,
     /// The machine leaves its input until a request is answered: no more is read meanwhile.
     is_held: bool,
-    /// The input has ended or is held, or writing has failed.
-    is_odd: bool,
     is_eof: bool,
     /// The machine knows of the end of the input.
     is_eof_told: bool,
@@ -172,7 +168,6 @@ pub struct Driver<M: Machine> {
     is_mute: bool,
     /// The last word was appended, and where it ends is noted.
     is_closing: bool,
-    is_over: bool,
 }
 
 impl<M: Machine> Driver<M> {
@@ -184,13 +179,11 @@ impl<M: Machine> Driver<M> {
             error: None,
             trace: Trace::default(),
             read_len: READ_LEN,
-            unwritten: 0,
             reads: 0,
             can_read: Readable::No,
             can_write: true,
             is_fresh: false,
             is_held: false,
-            is_odd: false,
             is_eof: false,
             is_eof_told: false,
             is_unflushed: false,
@@ -198,7 +191,6 @@ impl<M: Machine> Driver<M> {
             is_shut: false,
             is_mute: false,
             is_closing: false,
-            is_over: false,
         }
     }
 
@@ -241,12 +233,10 @@ impl<M: Machine> Driver<M> {
             error: None,
             trace: self.trace,
             read_len: self.read_len,
-            unwritten: self.unwritten,
             reads: self.reads,
             can_read: self.can_read,
             can_write: self.can_write,
             is_held: false,
-            is_odd: self.is_odd,
             is_eof: self.is_eof,
             is_eof_told: false,
             is_unflushed: self.is_unflushed,
@@ -254,7 +244,6 @@ impl<M: Machine> Driver<M> {
             is_shut: self.is_shut,
             is_mute: self.is_mute,
             is_closing: false,
-            is_over: false,
         }
     }
 
@@ -346,7 +335,7 @@ impl<M: Machine> Driver<M> {
     /// Why the machine failed; once. To be asked for when the step is [`Done`](Step::Done): until then the peer is being
     /// told.
     pub fn take_error(&mut self) -> Option<M::Error> {
-        self.error.take()
+        self.error.take().map(|error| *error)
     }
 
     /// The machine, and what was read and not received.

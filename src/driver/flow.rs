@@ -29,6 +29,8 @@ pub(super) struct Flow {
     pub(super) waits_since: Option<Timestamp>,
     /// After an abort: when the last bytes are given up.
     pub(super) farewell: Option<Timestamp>,
+    /// Bytes of output that were thrown away, and not yet reported.
+    pub(super) lost: u64,
     answers: Answers,
     /// Positions count from when the output was empty. This is that of its first byte.
     front: u64,
@@ -47,7 +49,7 @@ impl Flow {
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
         let is_timed = self.waits_since.is_some() || self.farewell.is_some();
-        self.inbox.is_empty() && self.out.is_empty() && self.rest.is_none() && !is_timed
+        self.inbox.is_empty() && self.out.is_empty() && self.rest.is_none() && self.lost == 0 && !is_timed
     }
 
     /// After a handler that panicked: what it had in its hands was received.
@@ -136,12 +138,11 @@ impl Flow {
         (self.out.len() as u64 > ping_len && count > 0).then_some(Progress::Backlog)
     }
 
-    /// Throws the output away: its length.
-    pub(super) fn drop_output(&mut self) -> usize {
-        let len = self.out.len();
+    /// Throws the output away.
+    pub(super) fn drop_output(&mut self) {
+        self.lost += self.out.len() as u64;
         self.out = Outbox::new();
         self.restart();
-        len
     }
 
     #[inline]

@@ -1,5 +1,6 @@
 //! [`Step`]: which call of the transport is next, and what the time brings.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::{Driver, HIGH_WATER, Machine, Readable};
@@ -57,7 +58,7 @@ impl<M: Machine> Driver<M> {
     #[inline]
     fn ready_step(&mut self, reads: bool) -> Option<Step> {
         let queued = self.queued();
-        if self.is_odd || queued > HIGH_WATER || self.machine.is_closing() {
+        if self.is_eof || self.is_held || self.is_mute || queued > HIGH_WATER || self.machine.is_closing() {
             return self.odd_step(reads);
         }
         if self.is_fresh && reads {
@@ -179,7 +180,7 @@ impl<M: Machine> Driver<M> {
         let flow = Self::flow(&mut self.flow, self.read_len);
         let before = flow.out.len();
         if let Err(error) = self.machine.handle_timeout(now, flow.out.tail()) {
-            self.error.get_or_insert(error);
+            self.error.get_or_insert_with(|| Box::new(error));
         }
         if flow.out.len() > before {
             flow.note_ping(before);
@@ -241,7 +242,7 @@ impl<M: Machine> Driver<M> {
         match call(&mut self.machine) {
             Ok(()) => true,
             Err(error) => {
-                self.error.get_or_insert(error);
+                self.error.get_or_insert_with(|| Box::new(error));
                 false
             }
         }
@@ -249,20 +250,15 @@ impl<M: Machine> Driver<M> {
 
     pub(super) fn drop_output(&mut self) {
         if let Some(flow) = &mut self.flow {
-            let len = flow.drop_output();
-            self.unwritten = self.unwritten.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
+            flow.drop_output();
         }
     }
 
     /// The transport can be closed.
     fn finish(&mut self) {
-        if self.is_over {
-            return;
-        }
-        self.is_over = true;
-        if self.unwritten > 0 {
-            let bytes = self.unwritten.into();
-            self.note_error(|machine| machine.abandon(bytes));
+        let lost = self.flow.as_mut().map_or(0, |flow| core::mem::take(&mut flow.lost));
+        if lost > 0 {
+            self.note_error(|machine| machine.abandon(lost));
         }
         if let Some(connection) = self.machine.connection() {
             self.trace.ended(connection);

@@ -40,13 +40,13 @@ impl<M: Machine> Driver<M> {
                     self.is_fresh = false;
                     // It may leave input only of a payload that is not whole, or until its request is answered.
                     if !input.is_empty() && self.machine.missing() == 0 {
-                        (self.is_held, self.is_odd) = (true, true);
+                        self.is_held = true;
                     }
                     break;
                 }
                 Err(error) => {
                     self.is_fresh = !input.is_empty();
-                    self.error.get_or_insert(error);
+                    self.error.get_or_insert_with(|| Box::new(error));
                     break;
                 }
             }
@@ -105,7 +105,7 @@ impl<M: Machine> Driver<M> {
     #[inline]
     pub fn note_received(&mut self, count: usize) {
         if count == 0 {
-            (self.is_eof, self.is_odd) = (true, true);
+            self.is_eof = true;
         }
         self.is_fresh |= count > 0;
     }
@@ -120,7 +120,7 @@ impl<M: Machine> Driver<M> {
     /// after its proper end, or another failure, it is not.
     pub fn read_failed(&mut self) -> bool {
         let was_open = self.machine.transport() == Transport::KeepOpen;
-        (self.is_eof, self.is_odd) = (true, true);
+        self.is_eof = true;
         self.write_failed();
         if self.is_fresh {
             return was_open;
@@ -163,7 +163,7 @@ impl<M: Machine> Driver<M> {
 
     /// Nothing can be written any more. What the peer sent before can still be read.
     pub fn write_failed(&mut self) {
-        (self.is_mute, self.is_odd) = (true, true);
+        self.is_mute = true;
         self.is_unflushed = false;
         self.is_shut = true;
         self.drop_output();
