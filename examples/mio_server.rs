@@ -154,7 +154,7 @@ impl Server {
 
     /// Something happened to a peer, or its deadline passed.
     fn turn(&mut self, key: usize, event: Option<&Event>) {
-        let Some(Peer { stream, driver }) = self.peers.get_mut(key).map(|peer| &mut **peer) else { return };
+        let Some(Peer { stream, driver }) = self.peers.get_mut(key) else { return };
         if let Some(event) = event {
             if event.is_readable() || event.is_read_closed() {
                 driver.readable(event.is_read_closed());
