@@ -456,6 +456,11 @@ impl World {
             }
             let next = self.peers.iter().filter_map(|peer| peer.connection.poll_timeout()).min();
             let Some(next) = next.filter(|&next| next <= until) else { break };
+            if next == Timestamp::ZERO {
+                // An end of the input is dated now. `tick` checks that it is so only once.
+                self.tick();
+                continue;
+            }
             assert!(next > self.now, "no loop spins");
             self.now = next;
             self.tick();
