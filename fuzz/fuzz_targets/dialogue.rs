@@ -302,14 +302,14 @@ impl World {
             Op::Ping(side, len) => {
                 let payload = payload(Kind::Binary, len, salt);
                 let peer = &mut self.peers[side];
-                let result = peer.control(&payload, |connection, out| connection.ping(&payload, out));
+                let result = peer.control(false, &payload, |connection, out| connection.ping(&payload, out));
                 peer.pings.extend(result.is_ok().then_some(payload));
             }
             Op::Pong(side, len) => {
                 // A mark by which it is told from answers.
                 let payload = [&[0xEE][..], &payload(Kind::Binary, len, salt)].concat();
                 let peer = &mut self.peers[side];
-                let result = peer.control(&payload, |connection, out| connection.pong(&payload, out));
+                let result = peer.control(true, &payload, |connection, out| connection.pong(&payload, out));
                 peer.pongs.extend(result.is_ok().then_some(payload));
             }
             Op::Close(side, number) => self.close(side, number),
@@ -585,15 +585,18 @@ impl Peer {
         }
     }
 
+    /// A Pong may follow our own Close (§5.5.2), a Ping may not.
     fn control(
         &mut self,
+        is_pong: bool,
         payload: &[u8],
         call: impl FnOnce(&mut Connection, &mut BytesMut) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
         let expected = match self.connection.state() {
-            State::Open if payload.len() > 125 => Err(SendError::TooLong),
-            State::Open => Ok(()),
-            State::Closing | State::Closed => Err(SendError::Closed),
+            State::Closing if !is_pong => Err(SendError::Closed),
+            State::Closed => Err(SendError::Closed),
+            State::Open | State::Closing if payload.len() > 125 => Err(SendError::TooLong),
+            State::Open | State::Closing => Ok(()),
         };
         let before = self.out.len();
         assert_eq!(self.call(call), expected);
