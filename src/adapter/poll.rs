@@ -257,7 +257,7 @@ impl<I: Io> WebSocket<I> {
     #[cfg(feature = "tracing")]
     #[must_use]
     pub fn trace(mut self, id: u64) -> Self {
-        self.wire.trace(id);
+        self.wire.driver.trace(id);
         self
     }
 

@@ -103,7 +103,7 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
                 // There is something to read; should there not be, it does not wait for long.
                 Step::Read => self.read(Some(TURN)),
                 // What cannot be written is dropped: what the peer sent before it went can still be read.
-                Step::Write | Step::Flush | Step::Shutdown => _ = self.write(true),
+                step @ (Step::Write | Step::Flush | Step::Shutdown) => _ = self.write(step, true),
                 Step::Wait(until) => self.wait(until, true, &close),
                 Step::Yield => {}
                 Step::Done => return self.verdict().map_or(Ok(None), Err),
@@ -140,7 +140,7 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
                     let timed_out = || io::Error::from(ErrorKind::TimedOut).into();
                     return Err(self.verdict().unwrap_or_else(timed_out));
                 }
-                _ => self.write(false)?,
+                step => self.write(step, false)?,
             }
         }
     }
@@ -222,16 +222,14 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
         }
     }
 
-    /// Writes, flushes or shuts down, whichever is next. Where the socket cannot wait for both directions, and the driver
-    /// wants to read too, a write waits for its turn only.
-    fn write(&mut self, reads: bool) -> io::Result<()> {
+    /// Writes, flushes or shuts down, as `step` says. Where the socket cannot wait for both directions, and the driver wants
+    /// to read too, a write waits for its turn only.
+    fn write(&mut self, step: Step, reads: bool) -> io::Result<()> {
         let started = Instant::now();
-        let result = if self.driver.queued() > 0 {
-            self.write_output(reads)
-        } else if self.driver.output_waits() {
-            self.socket.flush().map(|()| self.driver.flushed())
-        } else {
-            self.socket.shutdown_write().map(|()| self.driver.shut_down())
+        let result = match step {
+            Step::Write => self.write_output(reads),
+            Step::Flush => self.socket.flush().map(|()| self.driver.flushed()),
+            _ => self.socket.shutdown_write().map(|()| self.driver.shut_down()),
         };
         if !S::POLLS {
             self.now = self.now + started.elapsed();

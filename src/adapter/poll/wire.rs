@@ -19,7 +19,7 @@ use super::{
     watch::{Side, Watch},
 };
 use crate::{
-    Connection, Driver, Outbox, Step, Timestamp,
+    Driver, Outbox, Step, Timestamp,
     adapter::{
         Error,
         buffers::{lend, take_back, with_buffers},
@@ -86,7 +86,7 @@ impl<I: Io, M: Machine<Error: Into<Error>>> Wire<I, M> {
                 }
                 Step::Read => self.poll_read(cx),
                 // What cannot be written is dropped: what the peer sent before it went can still be read.
-                Step::Write | Step::Flush | Step::Shutdown => _ = self.poll_write(cx),
+                step @ (Step::Write | Step::Flush | Step::Shutdown) => _ = self.poll_write(cx, step),
                 Step::Wait(until) => ready!(self.poll_wait(cx, until, Side::Receiver)),
                 Step::Yield => {
                     cx.waker().wake_by_ref();
@@ -122,7 +122,7 @@ impl<I: Io, M: Machine<Error: Into<Error>>> Wire<I, M> {
                     let timed_out = || io::Error::from(ErrorKind::TimedOut).into();
                     return Ready(Err(self.verdict().unwrap_or_else(timed_out)));
                 }
-                _ => self.poll_write(cx)?,
+                step => self.poll_write(cx, step)?,
             }
         }
     }
@@ -154,17 +154,15 @@ impl<I: Io, M: Machine<Error: Into<Error>>> Wire<I, M> {
         }
     }
 
-    /// Writes, flushes or shuts down, whichever is next.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let result = if self.driver.queued() > 0 {
-            match self.io.poll_write(cx, self.driver.output()) {
+    /// Writes, flushes or shuts down, as `step` says.
+    fn poll_write(&mut self, cx: &mut Context<'_>, step: Step) -> io::Result<()> {
+        let result = match step {
+            Step::Write => match self.io.poll_write(cx, self.driver.output()) {
                 Ready(Ok(0)) => Ready(Err(ErrorKind::WriteZero.into())),
                 result => result.map_ok(|count| self.driver.written(count)),
-            }
-        } else if self.driver.output_waits() {
-            self.io.poll_flush(cx).map_ok(|()| self.driver.flushed())
-        } else {
-            self.io.poll_shutdown(cx).map_ok(|()| self.driver.shut_down())
+            },
+            Step::Flush => self.io.poll_flush(cx).map_ok(|()| self.driver.flushed()),
+            _ => self.io.poll_shutdown(cx).map_ok(|()| self.driver.shut_down()),
         };
         match result {
             Ready(Ok(())) => Ok(()),
@@ -197,16 +195,7 @@ impl<I: Io, M: Machine<Error: Into<Error>>> Wire<I, M> {
         let failure = self.failure.take().map(Error::from);
         failure.or_else(|| self.driver.take_error().map(Into::into))
     }
-}
 
-impl<I: Io> Wire<I, Connection> {
-    #[cfg(feature = "tracing")]
-    pub(super) fn trace(&mut self, id: u64) {
-        self.driver.trace(id);
-    }
-}
-
-impl<I: Io, M: Machine<Error: Into<Error>>> Wire<I, M> {
     /// Drives a handshake until `receive` makes a result of its event.
     pub(super) async fn handshake<T>(&mut self, mut receive: impl FnMut(M::Event<'_>) -> T) -> Result<T, Error> {
         let result = poll_fn(|cx| self.poll_receive(cx, &mut |event, _, _| Some(receive(event)))).await?;
