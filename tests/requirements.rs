@@ -1,41 +1,59 @@
-//! Every requirement of `docs/requirements.md` stands in a test, and every id that a test names is on that list.
+//! Every requirement of `docs/requirements.md` has a test, and the list names it.
 //!
-//! An id counts in the name of a test (`r53_…`), in the comments above it and in those inside it; in the fuzz targets,
-//! in any comment. Elsewhere it says nothing: a module's documentation, a helper and a string prove no requirement.
+//! A test counts for an id in its own name (`r53_…`), in the comments directly above it, or in a comment inside it, where
+//! the assertion stands. Ignored tests do not count: they do not run with `cargo test`. Neither do helpers, module
+//! documentation and strings.
+//!
+//! The column of tests is generated. `BLESS=1 cargo test --test requirements` writes it again.
 
 use std::{
-    collections::BTreeSet,
-    fs,
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
     path::{Path, PathBuf},
 };
 
+/// The list names at most this many tests of each requirement, and counts the others.
+const NAMED: usize = 3;
+
 #[test]
 fn the_list_is_complete() {
-    let listed = listed();
+    let listed: BTreeSet<_> = list().lines().filter_map(id_of_row).map(String::from).collect();
     for (kind, last) in [('R', 119), ('I', 12)] {
         for number in 1..=last {
             assert!(listed.contains(&format!("{kind}{number}")), "{kind}{number} is missing from the list");
         }
     }
-}
-
-#[test]
-fn every_requirement_has_a_test() {
-    let (listed, named) = (listed(), named());
-    let untested: Vec<_> = listed.difference(&named).collect();
-    assert!(untested.is_empty(), "no test names {untested:?}");
+    assert_eq!(listed.len(), 119 + 12, "the list has an id that nobody expects");
 }
 
 #[test]
 fn every_id_in_a_test_is_on_the_list() {
-    let (listed, named) = (listed(), named());
-    let unknown: Vec<_> = named.difference(&listed).collect();
-    assert!(unknown.is_empty(), "no requirement is called {unknown:?}");
+    let list = list();
+    let listed: BTreeSet<_> = list.lines().filter_map(id_of_row).collect();
+    for (id, tests) in tests_by_id() {
+        assert!(listed.contains(&id[..]), "{id} is not on the list, but in {tests:?}");
+    }
 }
 
-/// The scanner itself: what counts, and what does not.
 #[test]
-fn only_tests_count() {
+fn every_requirement_has_a_test_and_the_list_names_it() {
+    let tests = tests_by_id();
+    let list = list();
+    let untested: Vec<_> = list.lines().filter_map(id_of_row).filter(|id| !tests.contains_key(*id)).collect();
+    assert!(untested.is_empty(), "no test names {untested:?}");
+
+    let expected: String = list.lines().map(|line| with_tests(line, &tests) + "\n").collect();
+    if env::var_os("BLESS").is_some() {
+        fs::write(list_path(), expected).expect("the list is writable");
+    } else {
+        let stale = list.lines().zip(expected.lines()).find(|(is, should_be)| is != should_be);
+        assert!(stale.is_none(), "docs/requirements.md is stale; BLESS=1 cargo test --test requirements: {stale:#?}");
+    }
+}
+
+/// The scanner itself: which ids count, and which do not.
+#[test]
+fn only_tests_that_run_count() {
     let source = r#"
 //! R1 in a module's documentation.
 
@@ -46,7 +64,6 @@ fn helper() {
 
 /// R4 above a test, R5. Not XR6 or R7x or R8_9.
 #[test]
-#[ignore = "slow"]
 fn r10_and_r11_in_a_name() {
     let url = "ws://R12"; // R13 at the end of a line
     // R14: on a line of its own
@@ -56,51 +73,108 @@ fn r10_and_r11_in_a_name() {
 // R16 behind it.
 fn other() {}
 
+/// R17
+#[test]
+#[ignore = "slow"]
+fn r18_is_ignored() {
+    // R19
+}
+
+// #[test]
+// fn r20_is_commented_out() {}
+
+/// R21
+#[tokio::test(start_paused = true)]
+async fn r22_of_a_runtime() {}
+
     #[test]
     fn indented(bytes in any::<u8>()) {
         // I2
     }
 "#;
-    let found: BTreeSet<_> = ids_in_tests(source).into_iter().collect();
-    let expected = ["R4", "R5", "R10", "R11", "R13", "R14", "I2"];
-    assert_eq!(found, expected.map(String::from).into_iter().collect());
+    let found: Vec<_> = tests_in(source).into_iter().map(|test| (test.name, test.ids)).collect();
+    let ids = |ids: &[&str]| ids.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+    let expected = [
+        ("r10_and_r11_in_a_name", ids(&["R4", "R5", "R10", "R11", "R13", "R14"])),
+        ("r22_of_a_runtime", ids(&["R21", "R22"])),
+        ("indented", ids(&["I2"])),
+    ];
+    assert_eq!(found, expected.map(|(name, ids)| (name.to_string(), ids)));
+}
+
+#[test]
+fn a_row_names_three_tests_and_counts_the_others() {
+    let names = ["a.rs: one", "b.rs: two", "c.rs: three", "d.rs: four"].map(String::from);
+    let row = |tests: &[String]| with_tests("| R1 | 5.2 | It is so. | old |", &[("R1".into(), tests.to_vec())].into());
+    assert_eq!(row(&names[..1]), "| R1 | 5.2 | It is so. | `a.rs: one` |");
+    assert_eq!(row(&names), "| R1 | 5.2 | It is so. | `a.rs: one`, `b.rs: two`, `c.rs: three`, and 1 more |");
+}
+
+/// A test that runs.
+#[derive(Debug)]
+struct Test {
+    name: String,
+    ids: BTreeSet<String>,
 }
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The ids in the first column of the list's tables.
-fn listed() -> BTreeSet<String> {
-    let list = fs::read_to_string(root().join("docs/requirements.md")).expect("the list");
-    let first_column = list.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
-    let ids: Vec<_> = first_column.filter(|word| is_id(word)).map(String::from).collect();
-    let unique: BTreeSet<_> = ids.iter().cloned().collect();
-    assert_eq!(ids.len(), unique.len(), "an id is on the list twice");
-    unique
+fn list_path() -> PathBuf {
+    root().join("docs/requirements.md")
 }
 
-/// The ids that tests name, and fuzz targets.
-fn named() -> BTreeSet<String> {
-    let mut named = BTreeSet::new();
-    for file in sources(&root().join("tests")).into_iter().chain(sources(&root().join("src"))) {
-        if !file.ends_with(file!()) {
-            named.extend(ids_in_tests(&fs::read_to_string(file).expect("a source file")));
+fn list() -> String {
+    fs::read_to_string(list_path()).expect("the list")
+}
+
+/// The id that a line of the list is about.
+fn id_of_row(line: &str) -> Option<&str> {
+    line.strip_prefix("| ")?.split(" |").next().filter(|word| is_id(word))
+}
+
+/// A row with its last column, the tests, as it should be; any other line as it is.
+fn with_tests(line: &str, tests: &BTreeMap<String, Vec<String>>) -> String {
+    let Some(tests) = id_of_row(line).and_then(|id| tests.get(id)) else { return line.to_string() };
+    let (others, _) = line.trim_end_matches(" |").rsplit_once(" | ").expect("a row has several columns");
+    let mut named = tests.iter().take(NAMED).map(|test| format!("`{test}`")).collect::<Vec<_>>().join(", ");
+    if tests.len() > NAMED {
+        named += &format!(", and {} more", tests.len() - NAMED);
+    }
+    format!("{others} | {named} |")
+}
+
+/// The tests of each id as `file: name`; first those that have it in their name.
+fn tests_by_id() -> BTreeMap<String, Vec<String>> {
+    let mut by_id: BTreeMap<String, Vec<(bool, String)>> = BTreeMap::new();
+    for directory in ["src", "tests", "crates"] {
+        for path in sources(&root().join(directory)) {
+            if path.ends_with(file!()) {
+                continue;
+            }
+            let file = path.strip_prefix(root()).expect("it is below the root").display().to_string();
+            for test in tests_in(&fs::read_to_string(&path).expect("a source file")) {
+                for id in test.ids {
+                    let is_in_name = ids(&test.name.to_uppercase().replace('_', " ")).any(|named| named == id);
+                    by_id.entry(id).or_default().push((!is_in_name, format!("{file}: {}", test.name)));
+                }
+            }
         }
     }
-    for file in sources(&root().join("fuzz/fuzz_targets")).into_iter().chain(sources(&root().join("fuzz/src"))) {
-        let source = fs::read_to_string(file).expect("a source file");
-        named.extend(source.lines().filter_map(comment).flat_map(ids));
-    }
-    named
+    let sorted = |mut tests: Vec<(bool, String)>| {
+        tests.sort();
+        tests.into_iter().map(|(_, test)| test).collect()
+    };
+    by_id.into_iter().map(|(id, tests)| (id, sorted(tests))).collect()
 }
 
-/// All `.rs` files below a directory; none where it does not exist: a published crate has no `fuzz`.
+/// All `.rs` files below a directory; none where it does not exist: a published crate lacks some.
 fn sources(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let mut files = Vec::new();
     for path in entries.map(|entry| entry.expect("a directory entry").path()) {
-        if path.is_dir() {
+        if path.is_dir() && !path.ends_with("target") {
             files.extend(sources(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             files.push(path);
@@ -109,25 +183,30 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The ids in the names and comments of a file's tests. Relies on the layout that rustfmt gives.
-fn ids_in_tests(source: &str) -> Vec<String> {
+/// The tests of a file that run. Relies on the layout that rustfmt gives.
+fn tests_in(source: &str) -> Vec<Test> {
     let lines: Vec<_> = source.lines().collect();
-    let mut found = Vec::new();
-    for test in (0..lines.len()).filter(|&at| lines[at].trim() == "#[test]") {
-        // Attributes and comments directly above belong to it.
-        let above = lines[..test].iter().rev().take_while(|line| line.trim().starts_with(['#', '/'])).count();
-        let indent = &lines[test][..lines[test].len() - lines[test].trim_start().len()];
-        let closing = format!("{indent}}}");
-        let length = lines[test..].iter().take_while(|&&line| line != closing).count();
-        for line in &lines[test - above..test + length] {
-            found.extend(comment(line).into_iter().flat_map(ids));
-            if let Some(signature) = line.trim().strip_prefix("fn ") {
-                let name = signature.split('(').next().unwrap_or_default().to_uppercase();
-                found.extend(name.split('_').filter(|word| is_id(word)).map(String::from));
-            }
-        }
+    let is_test = |line: &str| line.trim() == "#[test]" || line.trim().starts_with("#[tokio::test");
+    let tests = (0..lines.len()).filter(|&at| is_test(lines[at]));
+    tests.filter_map(|at| test_at(&lines, at)).collect()
+}
+
+/// The test whose attribute is at this line, unless it is ignored.
+fn test_at(lines: &[&str], at: usize) -> Option<Test> {
+    // Attributes and comments directly above belong to it.
+    let above = lines[..at].iter().rev().take_while(|line| line.trim().starts_with(['#', '/'])).count();
+    let indent = &lines[at][..lines[at].len() - lines[at].trim_start().len()];
+    let is_last = |line: &str| line == format!("{indent}}}") || line.ends_with("{}");
+    let length = lines[at..].iter().take_while(|line| !is_last(line)).count() + 1;
+    let lines = &lines[at - above..lines.len().min(at + length)];
+    let signature = lines.iter().find_map(|line| line.trim().trim_start_matches("async ").strip_prefix("fn "))?;
+    let name = signature.split('(').next()?.to_string();
+    if lines.iter().any(|line| line.trim().starts_with("#[ignore")) {
+        return None;
     }
-    found
+    let comments = lines.iter().filter_map(|line| comment(line)).flat_map(ids);
+    let in_name = name.to_uppercase().replace('_', " ");
+    Some(Test { ids: comments.chain(ids(&in_name)).collect(), name })
 }
 
 /// What stands behind `//` outside a string.
