@@ -6,22 +6,22 @@
 mod close;
 mod receive;
 mod send;
+mod timer;
 
 use alloc::boxed::Box;
 use core::time::Duration;
 
 use bytes::BytesMut;
 
+use self::timer::{Due, Timers, news};
 use crate::{
     close::CloseInfo,
     config::Config,
-    decode::Decoder,
     deflate::codec::Codec,
-    encode::Keys,
     error::Error,
-    frame::{MAX_CONTROL_LEN, Opcode},
-    message::{Assembly, Delivery, Event, Kind},
-    timer::{Due, Timers, Timestamp, news},
+    frame::{Keys, Kind, MAX_CONTROL_LEN, Opcode, decode::Decoder},
+    message::{Assembly, Delivery, Event},
+    time::Timestamp,
 };
 
 /// Where a connection stands in its life (RFC 6455 §4.1, §7).

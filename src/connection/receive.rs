@@ -4,16 +4,13 @@ use alloc::{borrow::Cow, boxed::Box};
 
 use bytes::BytesMut;
 
-use super::{Connection, Control, State, Transport};
+use super::{Connection, Control, State, Transport, timer::news};
 use crate::{
     close::CloseFrame,
-    decode,
     deflate::codec::{Inflated, Stop},
     error::Error,
-    frame::{MAX_CONTROL_LEN, Opcode, Rules},
-    message::{Chunk, Delivery, Event},
-    timer::news,
-    utf8,
+    frame::{MAX_CONTROL_LEN, Opcode, Rules, decode},
+    message::{Chunk, Delivery, Event, utf8},
 };
 
 /// While `out` holds less, each Ping is answered at once; beyond, only the latest is, later.

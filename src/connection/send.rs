@@ -2,15 +2,12 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Connection, State};
+use super::{Connection, State, timer::news};
 use crate::{
-    encode::{self, Masker, PreparedMessage},
     error::SendError,
-    frame::{FrameHead, Header, MAX_CONTROL_LEN, Opcode, RSV1},
-    mask,
-    message::{Chunk, Kind, Message},
+    frame::{FrameHead, Header, Kind, MAX_CONTROL_LEN, Masker, Opcode, RSV1, encode, mask},
+    message::{Chunk, Message, PreparedMessage},
     outbox::Outbox,
-    timer::news,
 };
 
 /// Two bytes and a masking key.

@@ -3,11 +3,8 @@
 
 use core::mem;
 
-use crate::{
-    error::Error,
-    frame::{Header, LEN_16, LEN_64, MAX_CONTROL_LEN, MAX_HEADER_LEN, Rules},
-    mask,
-};
+use super::{Header, LEN_16, LEN_64, MAX_CONTROL_LEN, MAX_HEADER_LEN, Rules, mask};
+use crate::error::Error;
 
 /// Where in the stream of frames the input stands.
 #[derive(Clone, Debug, Default)]
