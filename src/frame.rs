@@ -21,8 +21,8 @@ pub const MAX_HEADER_LEN: usize = 14;
 pub const MAX_CONTROL_LEN: usize = 125;
 
 /// What the seven length bits say when the length follows in 16 or in 64 bits (§5.2).
-pub(crate) const LEN_16: u8 = 0x7E;
-pub(crate) const LEN_64: u8 = 0x7F;
+const LEN_16: u8 = 0x7E;
+const LEN_64: u8 = 0x7F;
 
 /// RSV1 among [`Header::rsv`]: the message is compressed (RFC 7692 §6).
 pub const RSV1: u8 = 0b100;
@@ -82,5 +82,45 @@ impl Opcode {
     #[must_use]
     pub const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0
+    }
+}
+
+// The layout of a header, for the fast paths and the general one.
+
+/// The first byte of a header (§5.2).
+const fn first_byte(fin: bool, rsv: u8, opcode: Opcode) -> u8 {
+    (fin as u8) << 7 | (rsv & 0b111) << 4 | opcode as u8
+}
+
+/// The first bytes of a message in one frame that takes no extension.
+const WHOLE_TEXT: u8 = first_byte(true, 0, Opcode::Text);
+const WHOLE_BINARY: u8 = first_byte(true, 0, Opcode::Binary);
+
+/// The second byte of a header: the mask bit and seven bits of the length (§5.2).
+const fn second_byte(masked: bool, short_len: u8) -> u8 {
+    (masked as u8) << 7 | short_len
+}
+
+/// The seven length bits of a second byte whose mask bit is `masked`; above 0x7F when it is not.
+const fn short_len(second: u8, masked: bool) -> u8 {
+    second ^ second_byte(masked, 0)
+}
+
+/// Where the length ends: after the 2 bytes of every header, or 2 or 8 more.
+const fn len_end(short_len: u8) -> usize {
+    match short_len {
+        LEN_16 => 4,
+        LEN_64 => 10,
+        _ => 2,
+    }
+}
+
+/// Whether a length may be written in this form. §5.2: "the minimal number of bytes MUST be used to encode the length",
+/// and of 64 bits "the most significant bit MUST be 0".
+const fn is_valid_len(short_len: u8, len: u64) -> bool {
+    match short_len {
+        LEN_16 => len > MAX_CONTROL_LEN as u64,
+        LEN_64 => len > 0xFFFF && len >> 63 == 0,
+        _ => true,
     }
 }

@@ -36,6 +36,12 @@ impl Timestamp {
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+
+    /// The moment so many milliseconds later; saturates.
+    #[inline]
+    pub(crate) const fn after_millis(self, millis: u32) -> Self {
+        Self(self.0.saturating_add(millis as u64 * 1_000_000))
+    }
 }
 
 impl Add<Duration> for Timestamp {

@@ -3,7 +3,10 @@
 
 use core::{fmt, ops::Deref};
 
-use super::{LEN_16, LEN_64, MAX_CONTROL_LEN, MAX_HEADER_LEN, Opcode, RSV1};
+use super::{
+    LEN_16, LEN_64, MAX_CONTROL_LEN, MAX_HEADER_LEN, Opcode, RSV1, first_byte, is_valid_len, len_end, second_byte,
+    short_len,
+};
 use crate::error::{Error, Violation};
 
 /// The header of a frame.
@@ -35,14 +38,13 @@ pub struct Header {
 pub(crate) struct Rules {
     /// The peer is a client, which must mask.
     pub(crate) masked: bool,
-    /// permessage-deflate is on, which gives RSV1 a meaning.
-    pub(crate) rsv1: bool,
     /// A fragmented message is open.
     pub(crate) message_open: bool,
     /// The most payload that a data frame may have now, unless it begins a compressed message.
     pub(crate) max_len: u64,
-    /// The most payload of the first frame of a compressed message.
-    pub(crate) max_compressed_len: u64,
+    /// The most payload of the first frame of a compressed message; `None` without permessage-deflate, which gives RSV1 its
+    /// meaning.
+    pub(crate) max_compressed_len: Option<u64>,
     /// Whether the message may have one more fragment.
     pub(crate) more_fragments: bool,
 }
@@ -74,11 +76,11 @@ impl Header {
         }
 
         let Some(&second) = bytes.get(1) else { return Ok(None) };
-        let (masked, short_len) = (second & 0x80 != 0, second & 0x7F);
-        if let Some(rules) = rules
-            && masked != rules.masked
-        {
-            return Err(if masked { Violation::Masked } else { Violation::Unmasked }.into());
+        let masked = rules.map_or(second & 0x80 != 0, |rules| rules.masked);
+        let short_len = short_len(second, masked);
+        // §5.1: a client masks each frame, a server none.
+        if short_len > LEN_64 {
+            return Err(if masked { Violation::Unmasked } else { Violation::Masked }.into());
         }
         // §5.5: "All control frames MUST have a payload length of 125 bytes or less".
         if opcode.is_control() && usize::from(short_len) > MAX_CONTROL_LEN {
@@ -104,20 +106,20 @@ impl Header {
     #[must_use]
     pub fn encode(&self) -> FrameHead {
         let mut bytes = [0; MAX_HEADER_LEN];
-        bytes[0] = u8::from(self.fin) << 7 | (self.rsv & 0b111) << 4 | self.opcode as u8;
-        let masked = u8::from(self.mask.is_some()) << 7;
+        bytes[0] = first_byte(self.fin, self.rsv, self.opcode);
+        let masked = self.mask.is_some();
         let mut at = match self.len {
             0..=125 => {
-                bytes[1] = masked | self.len as u8;
+                bytes[1] = second_byte(masked, self.len as u8);
                 2
             }
             126..=0xFFFF => {
-                bytes[1] = masked | LEN_16;
+                bytes[1] = second_byte(masked, LEN_16);
                 bytes[2..4].copy_from_slice(&(self.len as u16).to_be_bytes());
                 4
             }
             _ => {
-                bytes[1] = masked | LEN_64;
+                bytes[1] = second_byte(masked, LEN_64);
                 bytes[2..10].copy_from_slice(&self.len.to_be_bytes());
                 10
             }
@@ -131,30 +133,33 @@ impl Header {
 }
 
 /// The payload length and where it ends, from a header whose second byte said `short_len` (§5.2).
+#[inline]
 fn decode_len(short_len: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, Error> {
-    // "the minimal number of bytes MUST be used to encode the length"
-    match short_len {
-        LEN_16 => match bytes.get(2..4) {
-            None => Ok(None),
-            Some(&[0, 0..=125]) => Err(Violation::LengthEncoding.into()),
-            Some(len) => Ok(Some((u64::from(u16::from_be_bytes([len[0], len[1]])), 4))),
-        },
-        LEN_64 => match bytes[2..].first_chunk() {
-            // "the most significant bit MUST be 0"
-            _ if bytes.get(2).is_some_and(|&high| high & 0x80 != 0) => Err(Violation::LengthEncoding.into()),
-            _ if bytes[2..].starts_with(&[0; 6]) => Err(Violation::LengthEncoding.into()),
-            Some(&len) => Ok(Some((u64::from_be_bytes(len), 10))),
-            None => Ok(None),
-        },
-        len => Ok(Some((u64::from(len), 2))),
+    let len = match short_len {
+        LEN_16 => bytes[2..].first_chunk().map(|&len| u16::from_be_bytes(len).into()),
+        LEN_64 => bytes[2..].first_chunk().map(|&len| u64::from_be_bytes(len)),
+        _ => return Ok(Some((short_len.into(), 2))),
+    };
+    if !is_valid_len(short_len, len.unwrap_or_else(|| greatest_len(short_len, &bytes[2..]))) {
+        return Err(Violation::LengthEncoding.into());
     }
+    Ok(len.map(|len| (len, len_end(short_len))))
+}
+
+/// The greatest length that begins with these bytes: when not even that is valid, none is.
+#[cold]
+fn greatest_len(short_len: u8, start: &[u8]) -> u64 {
+    let greatest = if short_len == LEN_16 { u16::MAX.into() } else { i64::MAX as u64 };
+    let mut len = greatest.to_be_bytes();
+    len[10 - len_end(short_len)..][..start.len()].copy_from_slice(start);
+    u64::from_be_bytes(len)
 }
 
 impl Rules {
     fn check_first(&self, opcode: Opcode, rsv: u8) -> Result<(), Violation> {
         // RFC 7692 §6: RSV1 on the first frame of a message, and on no other.
         let first_of_message = matches!(opcode, Opcode::Text | Opcode::Binary);
-        if rsv != 0 && !(rsv == RSV1 && self.rsv1 && first_of_message) {
+        if rsv != 0 && !(rsv == RSV1 && self.max_compressed_len.is_some() && first_of_message) {
             return Err(Violation::ReservedBit);
         }
         // §5.4
@@ -166,7 +171,8 @@ impl Rules {
     }
 
     fn check_len(&self, rsv: u8, len: u64) -> Result<(), Error> {
-        if len > if rsv == RSV1 { self.max_compressed_len } else { self.max_len } {
+        let max_len = if rsv == RSV1 { self.max_compressed_len.unwrap_or(0) } else { self.max_len };
+        if len > max_len {
             return Err(Error::TooBig);
         }
         if !self.more_fragments {

@@ -19,6 +19,7 @@ use crate::frame::{Header, Kind, Opcode, encode};
 /// ```
 #[derive(Clone, Debug)]
 pub struct PreparedMessage {
+    kind: Kind,
     frame: Bytes,
     /// The same compressed, and the window that it takes to inflate it.
     compressed: Option<(u8, Bytes)>,
@@ -41,7 +42,12 @@ impl PreparedMessage {
         let header = Header { fin: true, rsv: 0, opcode: Opcode::of(kind), mask: None, len: payload.len() as u64 };
         let mut frame = BytesMut::new();
         encode::append(&header, payload, &mut frame);
-        Self { frame: frame.freeze(), compressed: None }
+        Self { kind, frame: frame.freeze(), compressed: None }
+    }
+
+    /// Whether it is text or binary.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Its header and its payload.
