@@ -5,7 +5,7 @@ mod support;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use sansock::mask;
+use sansock::frame::mask;
 use support::quick;
 
 const SIZES: [usize; 9] = [4, 16, 125, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20];

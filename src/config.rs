@@ -4,6 +4,7 @@ use core::time::Duration;
 
 #[cfg(feature = "deflate")]
 use crate::deflate::Deflate;
+use crate::message::Delivery;
 
 /// An inclusive upper bound. Every bound is finite unless somebody writes `Unlimited`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,23 +28,6 @@ impl From<u64> for Limit {
     fn from(at_most: u64) -> Self {
         Self::AtMost(at_most)
     }
-}
-
-/// How [`Connection::receive`](crate::Connection::receive) hands out messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Delivery {
-    /// Whole: [`Event::Text`](crate::Event::Text) and [`Event::Binary`](crate::Event::Binary). A message that arrives in pieces is stored, up to its limit.
-    #[default]
-    Messages,
-    /// Whole, and lent even when they arrive in pieces, without a copy: as long as the only frame of a message is not
-    /// whole, what came of its payload stays at the front of `input`, unmasked. After `None` the caller keeps what is
-    /// left of `input`, and puts it in front of the next; [`Inbox`](crate::Inbox) is a buffer that does that.
-    ///
-    /// Messages in several frames, compressed ones, and texts of more than 64 KiB, which would have to be validated
-    /// twice, are stored as with [`Messages`](Self::Messages).
-    InPlace,
-    /// As it arrives: [`Event::Chunk`](crate::Event::Chunk). Nothing is stored, so messages of any size take no memory.
-    Chunks,
 }
 
 /// When silence is broken by a Ping, and how long its answer may take (RFC 6455 §5.5.2).

@@ -6,22 +6,26 @@
 mod close;
 mod receive;
 mod send;
+mod stage;
+mod timer;
 
 use alloc::boxed::Box;
 use core::time::Duration;
 
 use bytes::BytesMut;
 
+use self::{
+    stage::Stage,
+    timer::{Due, Timers},
+};
 use crate::{
     close::CloseInfo,
     config::Config,
-    decode::Decoder,
     deflate::codec::Codec,
-    encode::Keys,
     error::Error,
-    frame::{MAX_CONTROL_LEN, Opcode},
-    message::{Assembly, Delivery, Event, Kind},
-    timer::{Due, Timers, Timestamp, news},
+    frame::{Keys, Kind, MAX_CONTROL_LEN, Opcode, decode::Decoder},
+    message::{Assembly, Delivery, Event},
+    time::Timestamp,
 };
 
 /// Where a connection stands in its life (RFC 6455 §4.1, §7).
@@ -35,8 +39,8 @@ pub enum State {
     Closed,
 }
 
-/// What to do with the transport, once `out` is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What to do with the transport, once `out` is written. It changes in this order only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Transport {
     /// Go on reading and writing. Also a client after both Closes: the server closes first (§7.1.1).
     KeepOpen,
@@ -77,22 +81,19 @@ pub enum Transport {
 /// ```
 #[derive(Debug)]
 pub struct Connection {
-    /// Messages in one whole frame shorter than this may take the short way: 0 while anything is under way.
-    small_below: u8,
-    /// The same for sending.
+    /// Messages in one whole frame shorter than this are received on the fast path; see [`Connection::bounds`].
+    short_below: u8,
+    /// Messages shorter than this are sent on the fast path.
     plain_below: u16,
-    server: bool,
     auto_pong: bool,
     delivery: Delivery,
-    state: State,
-    transport: Transport,
+    stage: Stage,
     /// The frame whose payload is arriving, and whether it has FIN.
     frame: Option<(Opcode, bool)>,
     /// What was found behind the piece that was delivered last: the next call fails with it.
     spoiled: Option<Error>,
     /// The kind of the fragmented message that is being sent.
     sending: Option<Kind>,
-    discarded: u32,
     decoder: Decoder,
     assembly: Assembly,
     max_message_len: u64,
@@ -104,7 +105,6 @@ pub struct Connection {
     control: Option<Box<Control>>,
     /// The Ping that waits for room in `out`.
     owed_pong: Option<Box<Control>>,
-    close: Option<Box<CloseInfo>>,
     /// permessage-deflate, where it was agreed on.
     codec: Option<Box<Codec>>,
 }
@@ -141,23 +141,19 @@ impl Connection {
 
     #[cfg(feature = "deflate")]
     pub(crate) fn set_deflate(&mut self, agreement: crate::deflate::Agreement, settings: &crate::deflate::Deflate) {
-        self.codec = Some(Box::new(Codec::new(agreement, *settings)));
-        self.settle();
+        self.slow(|this| this.codec = Some(Box::new(Codec::new(agreement, *settings))));
     }
 
     fn new(config: &Config, keys: Keys) -> Self {
         let mut connection = Self {
-            small_below: 0,
+            short_below: 0,
             plain_below: 0,
-            server: matches!(keys, Keys::Server),
             auto_pong: config.auto_pong,
             delivery: config.delivery,
-            state: State::Open,
-            transport: Transport::KeepOpen,
+            stage: Stage::Open,
             frame: None,
             spoiled: None,
             sending: None,
-            discarded: 0,
             decoder: Decoder::default(),
             assembly: Assembly::default(),
             max_message_len: config.max_message_len.get(),
@@ -167,10 +163,9 @@ impl Connection {
             keys,
             control: None,
             owed_pong: None,
-            close: None,
             codec: None,
         };
-        connection.settle();
+        connection.slow(|_| ());
         connection
     }
 
@@ -178,7 +173,7 @@ impl Connection {
     /// something else happens.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.timers.poll()
+        self.timers.poll(self.stage.phase())
     }
 
     /// Tells the time: dates what happened since the last call, and does what is due, such as a keepalive Ping.
@@ -192,28 +187,37 @@ impl Connection {
     /// [`Connection::transport`] is [`Transport::Abort`] then. So it is, without an error, when both sides have closed and
     /// the peer's end of the transport does not come in time.
     pub fn handle_timeout(&mut self, now: Timestamp, out: &mut BytesMut) -> Result<(), Error> {
-        self.write_owed_pong(out);
-        let verdict = match self.timers.handle(now) {
-            None => return Ok(()),
-            Some(Due::Ping(payload)) => {
-                self.write(Opcode::Ping, true, &payload, out);
-                Ok(())
+        let due = self.timers.handle(self.stage.phase(), now);
+        if due.is_none() && self.owed_pong.is_none() {
+            return Ok(());
+        }
+        self.slow(|this| {
+            this.write_owed_pong(out);
+            match due {
+                None => Ok(()),
+                Some(Due::Ping(payload)) => {
+                    this.write(Opcode::Ping, true, &payload, out);
+                    Ok(())
+                }
+                Some(Due::Fail(error)) => Err(this.fail_with(error, out)),
+                Some(Due::Abort) if this.state() == State::Closing => Err(this.fail_with(Error::CloseTimeout, out)),
+                Some(Due::Abort) => {
+                    this.end(Transport::Abort);
+                    Ok(())
+                }
             }
-            Some(Due::Fail(error)) => Err(self.fail_with(error, out)),
-            Some(Due::Abort) if self.state == State::Closing => Err(self.fail_with(Error::CloseTimeout, out)),
-            Some(Due::Abort) => {
-                self.transport = Transport::Abort;
-                self.timers.over();
-                Ok(())
-            }
-        };
-        self.settle();
-        verdict
+        })
     }
 
-    /// The transport accepted the last byte of a keepalive Ping, or a part of other output behind which more waits.
+    /// The transport accepted the last byte of a keepalive Ping, or a part of other output behind which more waits: the peer
+    /// takes what it is sent.
     pub(crate) fn progress(&mut self, is_ping: bool) {
-        self.timers.note(if is_ping { news::PINGED } else { news::HEARD | news::ACTIVE });
+        if is_ping {
+            self.timers.ping_written();
+        } else {
+            self.timers.heard();
+            self.timers.active();
+        }
     }
 
     pub(crate) fn stall_timeout(&self) -> Option<Duration> {
@@ -223,19 +227,19 @@ impl Connection {
     /// Where the connection stands.
     #[must_use]
     pub fn state(&self) -> State {
-        self.state
+        self.stage.state()
     }
 
     /// What to do with the transport, once `out` is written.
     #[must_use]
     pub fn transport(&self) -> Transport {
-        self.transport
+        self.stage.transport()
     }
 
     /// How the connection ended or is ending; `None` while it is open.
     #[must_use]
     pub fn close_info(&self) -> Option<&CloseInfo> {
-        self.close.as_deref()
+        self.stage.info()
     }
 
     /// What was agreed about permessage-deflate; `None` when messages are not compressed.
@@ -252,16 +256,37 @@ impl Connection {
         self.timers.latency()
     }
 
-    /// Decides anew which short ways are open; whatever changes what they depend on calls it.
-    fn settle(&mut self) {
-        let open = self.state == State::Open && self.owed_pong.is_none();
+    /// A server has no masking keys, and its peer has.
+    #[inline]
+    fn is_server(&self) -> bool {
+        matches!(self.keys, Keys::Server)
+    }
+
+    /// Does what is not on a fast path. All that a fast path depends on changes in here only: its bounds are computed again
+    /// at the one exit.
+    #[inline]
+    fn slow<T>(&mut self, operation: impl FnOnce(&mut Self) -> T) -> T {
+        let result = operation(self);
+        self.set_bounds();
+        result
+    }
+
+    fn set_bounds(&mut self) {
+        (self.short_below, self.plain_below) = self.bounds();
+    }
+
+    /// Below which length a message may take the fast path, of receiving and of sending: 0 when none may.
+    #[inline]
+    fn bounds(&self) -> (u8, u16) {
+        if !self.stage.is_open() || self.owed_pong.is_some() {
+            return (0, 0);
+        }
         let between = self.frame.is_none() && !self.decoder.in_header() && self.assembly.is_idle();
-        let whole = self.delivery != Delivery::Chunks && self.max_fragments > 0;
-        let longest = self.max_message_len.min(self.max_frame_len).min(MAX_CONTROL_LEN as u64) as u8;
-        self.small_below = if open && between && whole { longest + 1 } else { 0 };
+        let whole = self.delivery != Delivery::Chunks && self.may_have_fragment();
+        let longest = self.max_payload(false).min(MAX_CONTROL_LEN as u64) as u8;
         let plain = self.codec.as_ref().map_or(usize::MAX, |codec| codec.plain_below());
         let plain = u16::try_from(plain).unwrap_or(u16::MAX);
-        self.plain_below = if open && self.sending.is_none() { plain } else { 0 };
+        (if between && whole { longest + 1 } else { 0 }, if self.sending.is_none() { plain } else { 0 })
     }
 }
 

@@ -11,9 +11,9 @@ use core::fmt;
 
 use self::codec::Deflater;
 use crate::{
-    encode::PreparedMessage,
     error::OutOfRange,
     frame::{Header, RSV1},
+    message::PreparedMessage,
 };
 
 /// The name of the extension (§7).

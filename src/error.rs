@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use crate::close::CloseCode;
+use crate::close_code::CloseCode;
 
 /// Why a connection failed (RFC 6455 §7.1.7). Terminal: the Close frame that tells the peer, if any, is in `out`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -86,16 +86,17 @@
 //! | [`adapter`] | one file a runtime, nothing of the protocol | |
 //! | [`backoff`] | when a client tries again, and after what | §7.2.3 |
 //! | [`driver`] | the I/O loop without I/O: which system call is next, what counts as time, how it ends | §5.5, §7 |
-//! | `inbox.rs`, `outbox.rs` | what a driver keeps: input that is not whole; output in order, large parts by reference | |
 //! | `handshake/` | the opening handshake of both roles, and a client's redirects and proxies | §4, RFC 8441 |
-//! | `connection.rs`, `connection/` | the machine: `receive`, `send`, `close` | §5 to §7 |
+//! | [`connection`] | the machine: `receive`, `send`, `close`, and its deadlines in `timer` | §5 to §7 |
+//! | [`config`] | every limit and its reason | |
 //! | [`deflate`] | permessage-deflate | RFC 7692 |
-//! | [`message`] | events, pieces of messages, and putting them together | §5.4, §5.6 |
-//! | `decode.rs`, [`encode`] | bytes to frames, and back | §5.2 |
-//! | [`frame`] | opcodes and headers, and all rules that a header can break | §5.2 |
-//! | [`mask`], `utf8.rs` | masking; text as it arrives | §5.3, §8.1 |
-//! | [`close`], [`timer`] | close codes and how a connection ended; deadlines | §7 |
-//! | [`config`], [`error`] | every limit and its reason; whose fault it was | |
+//! | [`message`] | events and pieces of messages; putting them together in `assembly`; text as it arrives in `utf8` | §5.4, §5.6, §8.1 |
+//! | [`close`] | what a Close frame says, and how a connection ended | §5.5.1, §7 |
+//! | [`frame`] | opcodes, and the rules of a `header`; `decode` and `encode`; masking in `mask` and `keys` | §5.2, §5.3 |
+//! | [`error`] | whose fault it was | §7.1.7 |
+//! | `close_code.rs` | the codes that a Close frame may have | §7.4 |
+//! | `inbox.rs`, `outbox.rs` | what a driver keeps: input that is not whole; output in order, large parts by reference | |
+//! | [`time`] | a moment, as an argument | |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -111,9 +112,9 @@ struct Readme;
 pub mod adapter;
 pub mod backoff;
 pub mod close;
+mod close_code;
 pub mod config;
 pub mod connection;
-mod decode;
 #[cfg(feature = "deflate")]
 pub mod deflate;
 #[cfg(not(feature = "deflate"))]
@@ -122,34 +123,31 @@ mod deflate {
     pub(crate) mod codec;
 }
 pub mod driver;
-pub mod encode;
 pub mod error;
 pub mod frame;
 #[cfg(feature = "handshake")]
 pub mod handshake;
 mod inbox;
-pub mod mask;
 pub mod message;
 mod outbox;
-pub mod timer;
-mod utf8;
+pub mod time;
 
 #[cfg(feature = "getrandom")]
-pub use encode::{NoEntropy, seed};
+pub use frame::{NoEntropy, seed};
 #[cfg(feature = "std")]
-pub use timer::Clock;
+pub use time::Clock;
 pub use {
     backoff::Backoff,
     close::{CloseCode, CloseFrame, CloseInfo, CloseStatus, Initiator},
     config::{Config, Keepalive, Limit},
     connection::{Connection, State, Transport},
     driver::{Buffers, Driver, Step},
-    encode::{Masker, PreparedMessage},
     error::{Error, SendError, Violation},
+    frame::{Kind, Masker},
     inbox::Inbox,
-    message::{Chunk, Data, Delivery, Event, Kind, Message},
+    message::{Chunk, Data, Delivery, Event, Message, PreparedMessage},
     outbox::Outbox,
-    timer::Timestamp,
+    time::Timestamp,
 };
 #[cfg(feature = "handshake")]
 pub use {

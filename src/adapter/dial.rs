@@ -11,7 +11,7 @@ use std::{
     vec::{self, Vec},
 };
 
-use crate::timer::Timestamp;
+use crate::time::Timestamp;
 
 /// "One recommended value for a default delay is 250 milliseconds." (§5)
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);

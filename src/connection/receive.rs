@@ -1,19 +1,17 @@
 //! Bytes in: frame by frame, and piece by piece within a frame (RFC 6455 §5.2, §5.4, §5.5).
 
 use alloc::{borrow::Cow, boxed::Box};
+use core::mem;
 
 use bytes::BytesMut;
 
 use super::{Connection, Control, State, Transport};
 use crate::{
     close::CloseFrame,
-    decode,
     deflate::codec::{Inflated, Stop},
     error::Error,
-    frame::{MAX_CONTROL_LEN, Opcode, Rules},
-    message::{Chunk, Delivery, Event},
-    timer::news,
-    utf8,
+    frame::{Kind, MAX_CONTROL_LEN, Opcode, Rules, decode},
+    message::{Chunk, Delivery, Event, utf8},
 };
 
 /// While `out` holds less, each Ping is answered at once; beyond, only the latest is, later.
@@ -39,8 +37,9 @@ impl Connection {
     /// What the peer did wrong, once; the Close frame that says so is in `out`.
     #[inline]
     pub fn receive<'b>(&mut self, input: &mut &'b mut [u8], out: &mut BytesMut) -> Result<Option<Event<'b>>, Error> {
-        match decode::small_message(self.server, self.small_below, input) {
-            Some((is_text, payload)) => self.lend(is_text, payload, input, out),
+        debug_assert_eq!(self.short_below, self.bounds().0, "something changed outside of `slow`");
+        match decode::short_message(self.is_server(), self.short_below, input) {
+            Some((kind, payload)) => self.lend(kind, payload, input, out),
             None => self.receive_any(input, out),
         }
     }
@@ -49,13 +48,14 @@ impl Connection {
     #[inline]
     fn lend<'b>(
         &mut self,
-        is_text: bool,
+        kind: Kind,
         payload: &'b [u8],
         input: &mut &'b mut [u8],
         out: &mut BytesMut,
     ) -> Result<Option<Event<'b>>, Error> {
-        self.timers.note(news::HEARD | news::ACTIVE);
-        if !is_text {
+        self.timers.heard();
+        self.timers.active();
+        if kind == Kind::Binary {
             return Ok(Some(Event::Binary(Cow::Borrowed(payload))));
         }
         match utf8::from_utf8(payload) {
@@ -84,48 +84,52 @@ impl Connection {
     /// None after a clean close. [`Error::ConnectionLost`] when the peer's Close is missing (§7.1.5: 1006), or the error
     /// that ended the connection before.
     pub fn receive_eof(&mut self) -> Result<(), Error> {
-        if self.state != State::Closed {
-            self.fail_with(Error::ConnectionLost, &mut BytesMut::new());
-        }
-        if self.transport != Transport::Abort {
-            self.transport = Transport::Close;
-        }
-        self.close.as_ref().and_then(|info| info.cause).map_or(Ok(()), Err)
+        self.slow(|this| {
+            if this.state() != State::Closed {
+                this.fail_with(Error::ConnectionLost, &mut BytesMut::new());
+            }
+            this.end(Transport::Close).cause.map_or(Ok(()), Err)
+        })
     }
 
-    /// Everything but the short way.
+    /// Everything but a short message.
     #[inline(never)]
     fn receive_any<'b>(&mut self, input: &mut &'b mut [u8], out: &mut BytesMut) -> Result<Option<Event<'b>>, Error> {
-        if self.small_below > 0 {
+        if self.short_below > 0 {
             // Between two messages.
             if input.is_empty() {
                 return Ok(None);
             }
-            let max_len = self.max_message_len.min(self.max_frame_len);
-            if let Some((is_text, payload)) = decode::long_message(self.server, max_len, input) {
-                return self.lend(is_text, payload, input, out);
+            if let Some((kind, payload)) = decode::long_message(self.is_server(), self.max_payload(false), input) {
+                return self.lend(kind, payload, input, out);
             }
         }
-        self.write_owed_pong(out);
-        match self.step(input, out) {
-            Ok(event) => {
-                self.settle();
-                Ok(event)
+        self.slow(|this| {
+            this.write_owed_pong(out);
+            match this.step(input, out) {
+                Err(error) => Err(this.fail_receiving(error, input, out)),
+                event => event,
             }
-            Err(error) => Err(self.fail_receiving(error, input, out)),
-        }
+        })
     }
 
     #[cold]
     fn fail_receiving(&mut self, error: Error, input: &mut &mut [u8], out: &mut BytesMut) -> Error {
-        self.fail_with(error, out);
-        self.discard(input);
-        error
+        self.slow(|this| {
+            this.fail_with(error, out);
+            this.discard(input);
+            error
+        })
+    }
+
+    /// Reading goes on after the end, for nothing but its end.
+    fn discard(&mut self, input: &mut &mut [u8]) {
+        self.stage.discard(mem::take(input).len());
     }
 
     /// Frame by frame and piece by piece, until there is an event or nothing is left.
     fn step<'b>(&mut self, input: &mut &'b mut [u8], out: &mut BytesMut) -> Result<Option<Event<'b>>, Error> {
-        if self.state == State::Closed {
+        if self.state() == State::Closed {
             self.discard(input);
             return Ok(None);
         }
@@ -133,7 +137,7 @@ impl Connection {
             return Err(error);
         }
         if input.len() > self.kept() {
-            self.timers.note(news::HEARD);
+            self.timers.heard();
         }
         loop {
             let (opcode, fin) = match self.frame {
@@ -155,12 +159,16 @@ impl Connection {
             let event = if opcode.is_control() {
                 let payload = self.decoder.payload(MAX_CONTROL_LEN, input);
                 self.receive_control(opcode, payload, out)?
-            } else if self.assembly.is_compressed() {
-                self.receive_compressed(fin, input)?
-            } else if self.is_in_place() {
-                return self.receive_in_place(input);
             } else {
-                self.receive_plain(fin, input)?
+                self.timers.active();
+                if self.is_in_place() {
+                    return self.receive_in_place(input);
+                }
+                if self.assembly.is_compressed() {
+                    self.receive_compressed(fin, input)?
+                } else {
+                    self.receive_plain(fin, input)?
+                }
             };
             if event.is_some() {
                 return Ok(event);
@@ -170,22 +178,34 @@ impl Connection {
 
     /// What the rules for the next header are.
     fn rules(&self) -> Rules {
-        // What was compressed may be longer on the wire than it was, with much flushing even by much.
-        let max_compressed_len = self.max_message_len.saturating_mul(2).saturating_add(1 << 10);
-        let whole = if self.assembly.is_compressed() { max_compressed_len } else { self.max_message_len };
         Rules {
-            masked: self.server,
-            rsv1: self.codec.is_some(),
+            masked: self.is_server(),
             message_open: !self.assembly.is_idle(),
-            max_len: self.max_frame_len.min(whole - self.assembly.announced()),
-            max_compressed_len: self.max_frame_len.min(max_compressed_len),
-            more_fragments: self.assembly.fragments() < self.max_fragments,
+            max_len: self.max_payload(self.assembly.is_compressed()),
+            max_compressed_len: self.codec.is_some().then(|| self.max_payload(true)),
+            more_fragments: self.may_have_fragment(),
         }
+    }
+
+    /// The most payload that the next frame of the message may have, of one that is compressed or not.
+    #[inline]
+    pub(super) fn max_payload(&self, compressed: bool) -> u64 {
+        // What was compressed may be longer on the wire than it was, with much flushing even by much.
+        let whole = if compressed {
+            self.max_message_len.saturating_mul(2).saturating_add(1 << 10)
+        } else {
+            self.max_message_len
+        };
+        self.max_frame_len.min(whole.saturating_sub(self.assembly.announced()))
+    }
+
+    /// Whether the message may have one more frame.
+    pub(super) fn may_have_fragment(&self) -> bool {
+        self.assembly.fragments() < self.max_fragments
     }
 
     /// A piece of a data frame.
     fn receive_plain<'b>(&mut self, fin: bool, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, Error> {
-        self.timers.note(news::ACTIVE);
         let max = match self.delivery {
             Delivery::Chunks => self.assembly.max_piece(),
             // A message that lies here whole is lent; of another the pieces stay in the cache until they are stored.
@@ -230,7 +250,6 @@ impl Connection {
 
     /// The one frame of a message, left where it lies until it is whole.
     fn receive_in_place<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, Error> {
-        self.timers.note(news::ACTIVE);
         let piece = self.decoder.payload_behind(self.kept(), input);
         if self.decoder.remaining() > 0 {
             return self.assembly.inspect(piece).map(|()| None);
@@ -242,7 +261,6 @@ impl Connection {
 
     /// A piece of a data frame of a compressed message (RFC 7692 §7.2.2): as much of it as fills the codec's buffer.
     fn receive_compressed<'b>(&mut self, fin: bool, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, Error> {
-        self.timers.note(news::ACTIVE);
         let codec = self.codec.as_mut().expect("RSV1 is refused without a codec");
         let limit = self.max_message_len.min(codec.max_inflated(self.assembly.announced()));
         let inflater = codec.inflater();
@@ -326,7 +344,7 @@ impl Connection {
                 Ok(Some(Event::Ping(payload)))
             }
             Opcode::Pong => {
-                self.timers.note_pong(&payload);
+                self.timers.pong_received(&payload);
                 Ok(Some(Event::Pong(payload)))
             }
             _ => {
@@ -358,7 +376,6 @@ impl Connection {
         if self.owed_pong.is_some() && out.len() < PONG_BACKLOG {
             let payload = self.owed_pong.take().expect("a Pong is owed");
             self.write(Opcode::Pong, true, payload.as_slice(), out);
-            self.settle();
         }
     }
 }

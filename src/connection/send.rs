@@ -4,17 +4,11 @@ use bytes::{Bytes, BytesMut};
 
 use super::{Connection, State};
 use crate::{
-    encode::{self, Masker, PreparedMessage},
     error::SendError,
-    frame::{FrameHead, Header, MAX_CONTROL_LEN, Opcode, RSV1},
-    mask,
-    message::{Chunk, Kind, Message},
+    frame::{FrameHead, Header, Kind, MAX_CONTROL_LEN, Masker, Opcode, RSV1, encode},
+    message::{Chunk, Message, PreparedMessage},
     outbox::Outbox,
-    timer::news,
 };
-
-/// Two bytes and a masking key.
-const MAX_SMALL_HEADER_LEN: usize = 6;
 
 /// What is given away and no shorter than this is written from where it lies. Below, a copy is cheaper than what a part
 /// of its own costs.
@@ -48,10 +42,12 @@ impl Connection {
     ///
     /// [`SendError::Closed`], or [`SendError::MessageOpen`] when the open message is of the other kind.
     pub fn send_chunk(&mut self, chunk: &Chunk<'_>, out: &mut BytesMut) -> Result<(), SendError> {
-        let opcode = self.next_fragment(chunk.data.kind(), chunk.fin)?;
-        self.write_owed_pong(out);
-        self.write_data(opcode, chunk.fin, chunk.data.as_bytes(), out);
-        self.settle();
+        let opcode = self.next_fragment(chunk.data.kind())?;
+        self.slow(|this| {
+            this.begin_data(chunk.data.kind(), chunk.fin);
+            this.write_owed_pong(out);
+            this.write_data(opcode, chunk.fin, chunk.data.as_bytes(), out);
+        });
         Ok(())
     }
 
@@ -99,16 +95,17 @@ impl Connection {
         if len >> 63 != 0 {
             return Err(SendError::TooLong);
         }
-        let compressing = self.sending.is_some() && self.codec.as_ref().is_some_and(|codec| codec.is_sending());
-        if compressing && self.state == State::Open {
+        let opcode = self.next_fragment(kind)?;
+        if opcode == Opcode::Continuation && self.codec.as_ref().is_some_and(|codec| codec.is_sending()) {
             return Err(SendError::MessageOpen);
         }
-        let opcode = self.next_fragment(kind, fin)?;
-        if let Some(codec) = self.codec.as_mut().filter(|_| opcode != Opcode::Continuation) {
-            codec.send_plain();
-        }
-        let mask = self.keys.next();
-        self.settle();
+        let mask = self.slow(|this| {
+            this.begin_data(kind, fin);
+            if let Some(codec) = this.codec.as_mut().filter(|_| opcode != Opcode::Continuation) {
+                codec.send_plain();
+            }
+            this.keys.next()
+        });
         Ok((Header { fin, rsv: 0, opcode, mask, len }.encode(), Masker::new(mask)))
     }
 
@@ -119,14 +116,15 @@ impl Connection {
     ///
     /// As [`Connection::send_text`], and [`SendError::MustMask`] on a client.
     pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<Bytes, SendError> {
-        self.may_send_message()?;
-        if !self.server {
+        let kind = message.kind();
+        self.may_send(Opcode::of(kind))?;
+        if !self.is_server() {
             return Err(SendError::MustMask);
         }
-        self.timers.note(news::ACTIVE);
-        let window = self.codec.as_mut().and_then(|codec| codec.prepared_window());
-        self.settle();
-        Ok(message.frame(window))
+        Ok(self.slow(|this| {
+            this.begin_data(kind, true);
+            message.frame(this.codec.as_mut().and_then(|codec| codec.prepared_window()))
+        }))
     }
 
     /// Decides about compressing the next message, if permessage-deflate was agreed on; afterwards it is
@@ -135,10 +133,11 @@ impl Connection {
     /// `connection.compress(Compress::Never).send_text(secret, out)`
     #[cfg(feature = "deflate")]
     pub fn compress(&mut self, compress: crate::deflate::Compress) -> &mut Self {
-        if let Some(codec) = &mut self.codec {
-            codec.compress_next(compress);
-        }
-        self.settle();
+        self.slow(|this| {
+            if let Some(codec) = &mut this.codec {
+                codec.compress_next(compress);
+            }
+        });
         self
     }
 
@@ -148,9 +147,6 @@ impl Connection {
     ///
     /// [`SendError::Closed`] or [`SendError::TooLong`].
     pub fn ping(&mut self, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
-        if self.state != State::Open {
-            return Err(SendError::Closed);
-        }
         self.send_control(Opcode::Ping, payload, out)
     }
 
@@ -169,38 +165,27 @@ impl Connection {
 
     #[inline]
     fn send(&mut self, kind: Kind, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
+        debug_assert_eq!(self.plain_below, self.bounds().1, "something changed outside of `slow`");
         if payload.len() >= usize::from(self.plain_below) {
             return self.send_any(kind, payload, out);
         }
+        self.timers.active();
         if payload.len() > MAX_CONTROL_LEN {
             encode::append_medium(kind, &mut self.keys, payload, out);
-            self.timers.note(news::ACTIVE);
-            return Ok(());
-        }
-        // The short way: a small frame. Reserved once, then appended to.
-        let (first, len) = (0x80 | Opcode::of(kind) as u8, payload.len() as u8);
-        out.reserve(MAX_SMALL_HEADER_LEN + payload.len());
-        if let Some(key) = self.keys.next() {
-            let [a, b, c, d] = key;
-            out.extend_from_slice(&[first, 0x80 | len, a, b, c, d]);
-            out.extend_from_slice(payload);
-            let start = out.len() - payload.len();
-            mask::apply(key, 0, &mut out[start..]);
         } else {
-            out.extend_from_slice(&[first, len]);
-            out.extend_from_slice(payload);
+            encode::append_short(kind, &mut self.keys, payload, out);
         }
-        self.timers.note(news::ACTIVE);
         Ok(())
     }
 
     #[inline(never)]
     fn send_any(&mut self, kind: Kind, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
-        self.may_send_message()?;
-        self.write_owed_pong(out);
-        self.write_data(Opcode::of(kind), true, payload, out);
-        self.settle();
-        self.timers.note(news::ACTIVE);
+        self.may_send(Opcode::of(kind))?;
+        self.slow(|this| {
+            this.begin_data(kind, true);
+            this.write_owed_pong(out);
+            this.write_data(Opcode::of(kind), true, payload, out);
+        });
         Ok(())
     }
 
@@ -209,8 +194,8 @@ impl Connection {
         if self.codec.is_some() {
             return self.send_any(kind, &payload, out.tail());
         }
-        self.may_send_message()?;
-        self.write_owed_pong(out.tail());
+        self.may_send(Opcode::of(kind))?;
+        self.slow(|this| this.write_owed_pong(out.tail()));
         let (head, mut masker) = self.send_header(kind, payload.len() as u64, true)?;
         if !masker.is_identity() {
             let mut bytes = BytesMut::from(payload);
@@ -223,36 +208,38 @@ impl Connection {
     }
 
     fn send_control(&mut self, opcode: Opcode, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
-        if self.state == State::Closed {
-            return Err(SendError::Closed);
-        }
+        self.may_send(opcode)?;
         if payload.len() > MAX_CONTROL_LEN {
             return Err(SendError::TooLong);
         }
-        self.write_owed_pong(out);
-        self.write(opcode, true, payload, out);
+        self.slow(|this| {
+            this.write_owed_pong(out);
+            this.write(opcode, true, payload, out);
+        });
         Ok(())
     }
 
-    fn may_send_message(&self) -> Result<(), SendError> {
-        match self.state {
-            State::Open if self.sending.is_some() => Err(SendError::MessageOpen),
-            State::Open => Ok(()),
-            State::Closing | State::Closed => Err(SendError::Closed),
+    /// Whether a frame of this opcode may be sent now.
+    pub(super) fn may_send(&self, opcode: Opcode) -> Result<(), SendError> {
+        match (self.state(), opcode) {
+            // §5.4: no message begins inside a fragmented one.
+            (State::Open, Opcode::Text | Opcode::Binary) if self.sending.is_some() => Err(SendError::MessageOpen),
+            // §5.5.1: no data, and no second Close, after a Close. §5.5.2: a Pong, until the peer's has arrived.
+            (State::Open, _) | (State::Closing, Opcode::Pong) => Ok(()),
+            (State::Closing | State::Closed, _) => Err(SendError::Closed),
         }
     }
 
     /// The opcode of the next frame of a fragmented message, which it opens, continues or ends (§5.4).
-    fn next_fragment(&mut self, kind: Kind, fin: bool) -> Result<Opcode, SendError> {
-        let opcode = match self.sending {
-            _ if self.state != State::Open => return Err(SendError::Closed),
-            Some(open) if open != kind => return Err(SendError::MessageOpen),
-            Some(_) => Opcode::Continuation,
-            None => Opcode::of(kind),
-        };
+    fn next_fragment(&self, kind: Kind) -> Result<Opcode, SendError> {
+        let opcode = if self.sending == Some(kind) { Opcode::Continuation } else { Opcode::of(kind) };
+        self.may_send(opcode).map(|()| opcode)
+    }
+
+    /// A data frame is sent, the last one of its message if it has `fin`.
+    fn begin_data(&mut self, kind: Kind, fin: bool) {
         self.sending = (!fin).then_some(kind);
-        self.timers.note(news::ACTIVE);
-        Ok(opcode)
+        self.timers.active();
     }
 
     /// A data frame, compressed if its message is (RFC 7692 §7.2.1).

@@ -2,7 +2,7 @@
 
 use alloc::{collections::BTreeSet, vec::Vec};
 
-use crate::timer::Timestamp;
+use crate::time::Timestamp;
 
 /// When each connection of an event loop needs its next turn, at the latest.
 ///

@@ -5,7 +5,7 @@ use alloc::{boxed::Box, collections::VecDeque};
 use bytes::Buf;
 
 use super::Progress;
-use crate::{inbox::Inbox, outbox::Outbox, timer::Timestamp};
+use crate::{inbox::Inbox, outbox::Outbox, time::Timestamp};
 
 /// Unwritten answers may exceed the queued sends by this much; beyond it, reading pauses.
 pub(crate) const HIGH_WATER: usize = 128 << 10;

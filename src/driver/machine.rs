@@ -14,7 +14,7 @@ use crate::{
     connection::{Connection, Transport},
     error::Error,
     message::Event,
-    timer::Timestamp,
+    time::Timestamp,
 };
 
 /// A protocol without I/O and without a clock: bytes in, events and bytes out, deadlines, and the end of the transport.

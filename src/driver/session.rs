@@ -10,7 +10,7 @@ use crate::{
     connection::{Connection, Transport},
     error::Error,
     message::Event,
-    timer::Timestamp,
+    time::Timestamp,
 };
 
 /// The opening handshake, and then the connection: for an event loop that has one driver for the whole life of a socket.

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::{Driver, HIGH_WATER, Machine, Readable};
-use crate::{connection::Transport, timer::Timestamp};
+use crate::{connection::Transport, time::Timestamp};
 
 /// Reads in one turn, before others have theirs.
 const MAX_READS: u8 = 8;

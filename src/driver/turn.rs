@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use bytes::BytesMut;
 
 use super::{Driver, Machine, Step};
-use crate::timer::Timestamp;
+use crate::time::Timestamp;
 
 impl<M: Machine> Driver<M> {
     /// Performs the steps on a non-blocking transport until it has to wait. Returns when to call this again at the latest;

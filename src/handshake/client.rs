@@ -32,7 +32,7 @@ use crate::{
     config::Config,
     connection::{Connection, Transport},
     error::SendError,
-    timer::Timestamp,
+    time::Timestamp,
 };
 
 /// How many interim answers (RFC 9110 §15.2) may come before the one that counts.

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::timer::Timestamp;
+use crate::time::Timestamp;
 
 /// Set while the time is unknown, dated by the next call that knows it.
 #[derive(Clone, Copy, Debug)]

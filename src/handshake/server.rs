@@ -7,7 +7,7 @@ use bytes::BytesMut;
 
 pub use super::request::{Accepted, Request, Response};
 use super::{answer::Answer, deadline::Deadline, error::HandshakeError, head::RequestLine, scan::Scanner, write};
-use crate::{config::Config, connection::Transport, timer::Timestamp};
+use crate::{config::Config, connection::Transport, time::Timestamp};
 
 /// How much a client may send on after its request was refused, before the wait for its end is over.
 const MAX_DISCARDED: usize = 1 << 20;

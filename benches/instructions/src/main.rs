@@ -9,8 +9,8 @@ use bytes::{Buf, BytesMut};
 use sansock::{
     Buffers, Config, Connection, Driver, Event, Inbox, Kind, Limit, Outbox, Step, Timestamp, client,
     deflate::{Deflate, Params},
-    frame::{Header, Opcode},
-    mask, server,
+    frame::{Header, Opcode, mask},
+    server,
 };
 
 /// Unmasked twice, ASCII is the same again: the same bytes can be received for ever.

@@ -20,7 +20,7 @@ use crate::{
         scan::Scanner,
         write,
     },
-    timer::Timestamp,
+    time::Timestamp,
 };
 
 /// Asks a proxy for a way to a server: [`Proxy::connect`](super::Proxy::connect) begins, and `receive` goes on until the

@@ -3,11 +3,11 @@
 
 use core::mem;
 
-use crate::{
-    error::Error,
-    frame::{Header, LEN_16, LEN_64, MAX_CONTROL_LEN, MAX_HEADER_LEN, Rules},
-    mask,
+use super::{
+    Header, Kind, LEN_16, LEN_64, MAX_HEADER_LEN, Rules, WHOLE_BINARY, WHOLE_TEXT, is_valid_len, len_end, mask,
+    short_len,
 };
+use crate::error::Error;
 
 /// Where in the stream of frames the input stands.
 #[derive(Clone, Debug, Default)]
@@ -98,50 +98,53 @@ pub(crate) fn advance<'b>(input: &mut &'b mut [u8], len: usize) -> &'b mut [u8] 
     front
 }
 
-/// The commonest input, and the one that takes the short way: at the front of `input` one whole message in one frame
+/// A message as the fast path takes it: its kind, and its payload unmasked.
+type Whole<'b> = Option<(Kind, &'b mut [u8])>;
+
+/// The commonest input, and the one that takes the fast path: at the front of `input` one whole message in one frame
 /// whose payload is shorter than `below`, at most 126. It is unmasked and taken; anything else is left as it is.
 ///
 /// The same with a length in 16 or 64 bits is [`long_message`].
 #[inline(always)]
-#[allow(clippy::inline_always, reason = "half of the cost of a small message is the call")]
-pub(crate) fn small_message<'b>(masked: bool, below: u8, input: &mut &'b mut [u8]) -> Option<(bool, &'b mut [u8])> {
-    // FIN, no reserved bit, Text or Binary; then the mask bit as it has to be, and a length in seven bits.
-    let (first, short_len, key) = match **input {
-        [first, second, a, b, c, d, ..] if masked => (first, second.wrapping_sub(0x80), Some([a, b, c, d])),
-        [first, second, ..] if !masked => (first, second, None),
-        _ => return None,
-    };
-    if !matches!(first, 0x81 | 0x82) || short_len >= below {
+#[allow(clippy::inline_always, reason = "half of the cost of a short message is the call")]
+pub(crate) fn short_message<'b>(masked: bool, below: u8, input: &mut &'b mut [u8]) -> Whole<'b> {
+    // Asked once: what follows is compiled for each role.
+    if masked { short(true, below, input) } else { short(false, below, input) }
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "half of the cost of a short message is the call")]
+fn short<'b>(masked: bool, below: u8, input: &mut &'b mut [u8]) -> Whole<'b> {
+    let &[first, second, ..] = &**input else { return None };
+    let len = short_len(second, masked);
+    if !matches!(first, WHOLE_TEXT | WHOLE_BINARY) || len >= below {
         return None;
     }
-    let head_len = if masked { 6 } else { 2 };
-    let len = head_len + usize::from(short_len);
-    if input.len() < len {
-        return None;
-    }
-    let payload = &mut advance(input, len)[head_len..];
-    if let Some(key) = key {
-        mask::apply(key, 0, payload);
-    }
-    Some((first == 0x81, payload))
+    take_whole(masked, first, 2, len.into(), input)
 }
 
 /// At the front of `input` one whole message in one frame of 126 bytes or more, and at most `max_len`: unmasked and
 /// taken. Anything else, whatever is wrong with it, is left as it is for [`Decoder`] to judge.
-pub(crate) fn long_message<'b>(masked: bool, max_len: u64, input: &mut &'b mut [u8]) -> Option<(bool, &'b mut [u8])> {
+pub(crate) fn long_message<'b>(masked: bool, max_len: u64, input: &mut &'b mut [u8]) -> Whole<'b> {
     let &[first, second, ref rest @ ..] = &**input else { return None };
-    let mask_bit = if masked { 0x80 } else { 0 };
-    let (len, key_at) = match second ^ mask_bit {
-        LEN_16 => (u64::from(u16::from_be_bytes(*rest.first_chunk()?)), 4),
-        LEN_64 => (u64::from_be_bytes(*rest.first_chunk()?), 10),
+    let short_len = short_len(second, masked);
+    let len = match short_len {
+        LEN_16 => u64::from(u16::from_be_bytes(*rest.first_chunk()?)),
+        LEN_64 => u64::from_be_bytes(*rest.first_chunk()?),
         _ => return None,
     };
-    let is_minimal = if key_at == 4 { len > MAX_CONTROL_LEN as u64 } else { len > 0xFFFF };
-    if !matches!(first, 0x81 | 0x82) || !is_minimal || len > max_len {
+    if !matches!(first, WHOLE_TEXT | WHOLE_BINARY) || !is_valid_len(short_len, len) || len > max_len {
         return None;
     }
-    let head_len = if masked { key_at + 4 } else { key_at };
-    let end = usize::try_from(len).ok()?.checked_add(head_len)?;
+    take_whole(masked, first, len_end(short_len), usize::try_from(len).ok()?, input)
+}
+
+/// Takes the first frame of the input, if its payload of `len` bytes is whole.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "half of the cost of a short message is the call")]
+fn take_whole<'b>(masked: bool, first: u8, len_end: usize, len: usize, input: &mut &'b mut [u8]) -> Whole<'b> {
+    let head_len = head_len(masked, len_end);
+    let end = head_len.checked_add(len)?;
     if input.len() < end {
         return None;
     }
@@ -149,5 +152,10 @@ pub(crate) fn long_message<'b>(masked: bool, max_len: u64, input: &mut &'b mut [
     if masked {
         mask::apply(*head.last_chunk()?, 0, payload);
     }
-    Some((first == 0x81, payload))
+    Some((if first == WHOLE_TEXT { Kind::Text } else { Kind::Binary }, payload))
+}
+
+/// How long a header is: its masking key follows the length.
+const fn head_len(masked: bool, len_end: usize) -> usize {
+    if masked { len_end + 4 } else { len_end }
 }

@@ -1,110 +1,21 @@
-//! Time, as an argument: [`Timestamp`], and the deadlines of a connection (keepalive, idle, close).
+//! The deadlines of a connection: keepalive, idle, close.
 
-use core::{
-    num::NonZeroU32,
-    ops::{Add, Sub},
-    time::Duration,
-};
+use core::{num::NonZeroU32, time::Duration};
 
-use crate::{config::Config, error::Error};
-
-/// A moment: the time since an instant that the caller chose, in nanoseconds (584 years fit).
-///
-/// The machine never reads a clock; whoever drives it passes `now`, and may pass a simulated one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(u64);
-
-impl Timestamp {
-    /// The instant that the caller chose. As a deadline it means "at once".
-    pub const ZERO: Self = Self(0);
-
-    /// The last moment there is. As a deadline it means "never".
-    pub const MAX: Self = Self(u64::MAX);
-
-    /// The moment `since_start` after the chosen instant; saturates after 584 years.
-    #[must_use]
-    pub const fn from_duration(since_start: Duration) -> Self {
-        let nanos = since_start.as_nanos();
-        Self(if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 })
-    }
-
-    /// How long after the chosen instant this moment is.
-    #[must_use]
-    pub const fn as_duration(self) -> Duration {
-        Duration::from_nanos(self.0)
-    }
-
-    /// How long after `earlier` this moment is; zero when it is not after it.
-    #[must_use]
-    pub const fn saturating_since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
-    }
-}
-
-impl Add<Duration> for Timestamp {
-    type Output = Self;
-
-    /// Saturates instead of overflowing.
-    fn add(self, later: Duration) -> Self {
-        Self(self.0.saturating_add(Self::from_duration(later).0))
-    }
-}
-
-impl Sub for Timestamp {
-    type Output = Duration;
-
-    /// Zero when `earlier` is not earlier.
-    fn sub(self, earlier: Self) -> Duration {
-        self.saturating_since(earlier)
-    }
-}
-
-/// Turns the operating system's monotonic clock into [`Timestamp`]s: what an adapter keeps beside a connection.
-#[cfg(feature = "std")]
-#[derive(Clone, Copy, Debug)]
-pub struct Clock(std::time::Instant);
-
-#[cfg(feature = "std")]
-impl Clock {
-    /// A clock whose zero is now.
-    #[must_use]
-    pub fn start() -> Self {
-        Self(std::time::Instant::now())
-    }
-
-    /// The time since [`Clock::start`].
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        Timestamp::from_duration(self.0.elapsed())
-    }
-
-    /// The `Instant` of a moment, for runtimes whose timers take one. `None` when it lies beyond what the
-    /// operating system can express.
-    #[must_use]
-    pub fn instant(&self, at: Timestamp) -> Option<std::time::Instant> {
-        self.0.checked_add(at.as_duration())
-    }
-}
-
-#[cfg(feature = "std")]
-impl Default for Clock {
-    fn default() -> Self {
-        Self::start()
-    }
-}
+use crate::{config::Config, error::Error, time::Timestamp};
 
 /// What happened since the last [`Timers::handle`], which will date it. Flags, because the hot path sets them.
-pub(crate) mod news {
+mod news {
     /// A byte came from the peer.
-    pub(crate) const HEARD: u8 = 1;
+    pub(super) const HEARD: u8 = 1;
     /// A data frame was received or sent.
-    pub(crate) const ACTIVE: u8 = 2;
+    pub(super) const ACTIVE: u8 = 2;
     /// The answer to the latest keepalive Ping came.
-    pub(crate) const PONG: u8 = 4;
+    pub(super) const PONG: u8 = 4;
     /// The connection opened, or the closing handshake began.
-    pub(crate) const BEGAN: u8 = 8;
+    pub(super) const BEGAN: u8 = 8;
     /// The transport took the last byte of the latest keepalive Ping.
-    pub(crate) const PINGED: u8 = 16;
+    pub(super) const PINGED: u8 = 16;
 }
 
 /// What bears on whether the peer is alive.
@@ -112,7 +23,7 @@ const ALIVE: u8 = news::HEARD | news::PONG | news::BEGAN | news::PINGED;
 
 /// What a deadline demands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Due {
+pub(super) enum Due {
     /// Send a keepalive Ping with this payload.
     Ping([u8; 4]),
     /// Fail the connection.
@@ -121,18 +32,21 @@ pub(crate) enum Due {
     Abort,
 }
 
+/// Which deadlines run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
+    /// Keepalive and idle.
     Open,
+    /// Close.
     Closing,
+    /// None: nothing is waited for any more.
     Over,
 }
 
 /// The deadlines of one connection. They know no clock: what happens is noted, and dated at the next [`Timers::handle`].
 #[derive(Debug)]
-pub(crate) struct Timers {
+pub(super) struct Timers {
     news: u8,
-    phase: Phase,
     /// A Ping is out, and not a byte came since.
     pinged: bool,
     /// The answer to the latest keepalive Ping has not come yet.
@@ -151,16 +65,15 @@ pub(crate) struct Timers {
     active_at: Timestamp,
     /// When the latest Ping was written, or the closing handshake began.
     began_at: Timestamp,
-    /// In nanoseconds.
+    /// In microseconds.
     latency: Option<NonZeroU32>,
 }
 
 impl Timers {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         let millis = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1);
         Self {
             news: news::BEGAN,
-            phase: Phase::Open,
             pinged: false,
             awaited: false,
             ping: 0,
@@ -176,52 +89,57 @@ impl Timers {
         }
     }
 
-    /// Notes what happened; see [`news`].
+    /// A byte came.
     #[inline]
-    pub(crate) fn note(&mut self, news: u8) {
-        self.news |= news;
+    pub(super) fn heard(&mut self) {
+        self.news |= news::HEARD;
     }
 
-    /// Notes a Pong: whether it answers the latest keepalive Ping decides its payload. Only the first one does.
-    pub(crate) fn note_pong(&mut self, payload: &[u8]) {
-        if self.awaited && self.phase == Phase::Open && *payload == self.ping.to_be_bytes() {
+    /// A part of a data frame came, or one was sent.
+    #[inline]
+    pub(super) fn active(&mut self) {
+        self.news |= news::ACTIVE;
+    }
+
+    /// The transport accepted the last byte of a keepalive Ping, which is no sign of life.
+    pub(super) fn ping_written(&mut self) {
+        self.news |= news::PINGED;
+    }
+
+    /// A Pong came: whether it answers the latest keepalive Ping decides its payload. Only the first one does.
+    pub(super) fn pong_received(&mut self, payload: &[u8]) {
+        if self.awaited && *payload == self.ping.to_be_bytes() {
             self.awaited = false;
-            self.note(news::PONG);
+            self.news |= news::PONG;
         }
     }
 
-    /// The closing handshake begins: from the next date on `close_timeout` runs, for all of it and for the peer's end.
-    pub(crate) fn closing(&mut self) {
-        if self.phase == Phase::Open {
-            self.phase = Phase::Closing;
-            self.news = news::BEGAN;
-        }
-    }
-
-    /// Nothing is waited for any more.
-    pub(crate) fn over(&mut self) {
-        self.phase = Phase::Over;
+    /// The connection is no longer open: from the next date on `close_timeout` runs, for all of the closing handshake and
+    /// for the peer's end.
+    pub(super) fn closing_began(&mut self) {
+        self.awaited = false;
+        self.news = news::BEGAN;
     }
 
     /// When [`Timers::handle`] has to be called next.
-    pub(crate) fn poll(&self) -> Option<Timestamp> {
-        let dated = match self.phase {
+    pub(super) fn poll(&self, phase: Phase) -> Option<Timestamp> {
+        let dated = match phase {
             Phase::Open if self.interval > 0 && self.idle > 0 => ALIVE | news::ACTIVE,
             Phase::Open if self.interval > 0 => ALIVE,
             Phase::Open if self.idle > 0 => news::ACTIVE | news::BEGAN,
             Phase::Closing if self.close > 0 => news::BEGAN,
             _ => 0,
         };
-        if self.news & dated != 0 { Some(Timestamp::ZERO) } else { self.deadline() }
+        if self.news & dated != 0 { Some(Timestamp::ZERO) } else { self.deadline(phase) }
     }
 
     /// Dates the news at `now`; then what is due, if anything is.
-    pub(crate) fn handle(&mut self, now: Timestamp) -> Option<Due> {
+    pub(super) fn handle(&mut self, phase: Phase, now: Timestamp) -> Option<Due> {
         self.date(now);
-        if self.deadline()? > now {
+        if self.deadline(phase)? > now {
             return None;
         }
-        match self.phase {
+        match phase {
             Phase::Over => None,
             Phase::Closing => Some(Due::Abort),
             Phase::Open if self.idle_deadline().is_some_and(|at| at <= now) => Some(Due::Fail(Error::IdleTimeout)),
@@ -237,12 +155,12 @@ impl Timers {
     }
 
     /// How long the latest answered keepalive Ping took.
-    pub(crate) fn latency(&self) -> Option<Duration> {
+    pub(super) fn latency(&self) -> Option<Duration> {
         self.latency.map(|micros| Duration::from_micros(micros.get().into()))
     }
 
     /// How long a driver waits for a transport that takes nothing; `None` for ever.
-    pub(crate) fn stall_timeout(&self) -> Option<Duration> {
+    pub(super) fn stall_timeout(&self) -> Option<Duration> {
         (self.stall > 0).then(|| Duration::from_millis(self.stall.into()))
     }
 
@@ -267,8 +185,8 @@ impl Timers {
         }
     }
 
-    fn deadline(&self) -> Option<Timestamp> {
-        match self.phase {
+    fn deadline(&self, phase: Phase) -> Option<Timestamp> {
+        match phase {
             Phase::Over => None,
             Phase::Closing => after(self.began_at, self.close),
             Phase::Open => {
@@ -288,5 +206,5 @@ impl Timers {
 }
 
 fn after(start: Timestamp, millis: u32) -> Option<Timestamp> {
-    (millis > 0).then(|| Timestamp(start.0.saturating_add(u64::from(millis) * 1_000_000)))
+    (millis > 0).then(|| start.after_millis(millis))
 }

@@ -8,7 +8,7 @@ use bytes::BytesMut;
 ///
 /// ```
 /// let mut payload = *b"\x7f\x9f\x4d\x51\x58"; // RFC 6455 §5.7
-/// sansock::mask::apply([0x37, 0xfa, 0x21, 0x3d], 0, &mut payload);
+/// sansock::frame::mask::apply([0x37, 0xfa, 0x21, 0x3d], 0, &mut payload);
 /// assert_eq!(&payload, b"Hello");
 /// ```
 #[inline]
@@ -94,6 +94,48 @@ fn apply_words(key: [u8; 4], data: &mut [u8]) {
     }
     for (byte, key) in tail.iter_mut().zip(key) {
         *byte ^= key;
+    }
+}
+
+/// Masks the payload that the caller writes behind the header from
+/// [`Connection::send_header`](crate::Connection::send_header).
+///
+/// A server's does nothing: check [`Masker::is_identity`] to send the payload as it lies.
+#[derive(Debug)]
+#[must_use = "a client's payload has to be masked"]
+pub struct Masker {
+    key: Option<[u8; 4]>,
+}
+
+impl Masker {
+    pub(crate) fn new(key: Option<[u8; 4]>) -> Self {
+        Self { key }
+    }
+
+    /// Whether the payload goes out unmasked: on a server.
+    #[must_use]
+    pub fn is_identity(&self) -> bool {
+        self.key.is_none()
+    }
+
+    /// Masks the next piece of the payload in place. The pieces of one payload go through one masker, in order.
+    pub fn apply(&mut self, piece: &mut [u8]) {
+        if let Some(key) = &mut self.key {
+            apply(*key, 0, piece);
+            *key = rotate(*key, piece.len());
+        }
+    }
+
+    /// Appends the next piece of the payload to `out`, masked on its way; a server's as it is. A long payload that is
+    /// masked and written some 16 KiB at a time never leaves the cache of the processor.
+    pub fn append(&mut self, piece: &[u8], out: &mut BytesMut) {
+        match &mut self.key {
+            None => out.extend_from_slice(piece),
+            Some(key) => {
+                append(*key, piece, out);
+                *key = rotate(*key, piece.len());
+            }
+        }
     }
 }
 
