@@ -91,10 +91,10 @@ impl Connection {
     /// # Errors
     ///
     /// As [`Connection::send_chunk`]; [`SendError::MessageOpen`] also inside a message that `send_chunk` compresses, and
-    /// [`SendError::TooLong`] from 2⁶³ bytes on (§5.2).
+    /// [`SendError::FrameTooLong`] from 2⁶³ bytes on (§5.2).
     pub fn send_header(&mut self, kind: Kind, len: u64, fin: bool) -> Result<(FrameHead, Masker), SendError> {
         if len >> 63 != 0 {
-            return Err(SendError::TooLong);
+            return Err(SendError::FrameTooLong(len));
         }
         let compressing = self.sending.is_some() && self.codec.as_ref().is_some_and(|codec| codec.is_sending());
         if compressing && self.state == State::Open {
@@ -143,7 +143,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] or [`SendError::TooLong`].
+    /// [`SendError::Closed`] or [`SendError::ControlTooLong`].
     pub fn ping(&mut self, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
         if self.state != State::Open {
             return Err(SendError::Closed);
@@ -159,7 +159,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] once the peer's Close has arrived or the connection has failed; [`SendError::TooLong`].
+    /// [`SendError::Closed`] once the peer's Close has arrived or the connection has failed; [`SendError::ControlTooLong`].
     pub fn pong(&mut self, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
         self.send_control(Opcode::Pong, payload, out)
     }
@@ -224,7 +224,7 @@ impl Connection {
             return Err(SendError::Closed);
         }
         if payload.len() > MAX_CONTROL_LEN {
-            return Err(SendError::TooLong);
+            return Err(SendError::ControlTooLong(payload.len()));
         }
         self.write_owed_pong(out);
         self.write(opcode, true, payload, out);
