@@ -103,4 +103,16 @@ impl CloseInfo {
     pub fn reason(&self) -> &str {
         self.received.as_ref().map_or("", |close| &close.reason)
     }
+
+    /// Whether the connection ended by a transient failure: its [`cause`](CloseInfo::cause) is transient, or the peer
+    /// sent 1001 (going away), 1011 (internal error), 1012 (restart), 1013 (overload) or 1014 (bad gateway). A normal end is
+    /// not transient, nor are the codes from 3000 on, whose meaning the application defines.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match (&self.cause, &self.received) {
+            (Some(cause), _) => cause.is_transient(),
+            (None, Some(close)) => matches!(close.code, 1001 | 1011..=1014),
+            (None, None) => false,
+        }
+    }
 }

@@ -5,6 +5,8 @@ use core::time::Duration;
 #[cfg(feature = "deflate")]
 use crate::deflate::Deflate;
 use crate::message::Delivery;
+#[cfg(feature = "handshake")]
+use crate::origin::OriginPolicy;
 
 /// An inclusive upper bound. Every bound is finite unless somebody writes `Unlimited`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,93 +256,5 @@ impl Config {
     pub fn origin(mut self, policy: OriginPolicy) -> Self {
         self.origin = policy;
         self
-    }
-}
-
-#[cfg(feature = "handshake")]
-pub use origin::OriginPolicy;
-
-#[cfg(feature = "handshake")]
-pub(crate) use origin::Rule as OriginRule;
-
-#[cfg(feature = "handshake")]
-mod origin {
-    use alloc::{string::String, sync::Arc, vec::Vec};
-    use core::fmt;
-
-    /// Which web pages may connect (RFC 6455 §10.2). Others are refused with 403.
-    ///
-    /// Browsers name the page's origin in every opening handshake; other programs need not, and may name any. So a
-    /// policy protects the users of browsers, not the server. Origins are compared by scheme, host and port, where
-    /// `https://a.example` and `https://A.example:443` are the same (RFC 6454 §5).
-    ///
-    /// ```
-    /// use sansock::{Config, OriginPolicy};
-    ///
-    /// let config = Config::default().origin(OriginPolicy::list(["https://a.example", "https://b.example:8443"]));
-    /// ```
-    #[derive(Clone, Debug)]
-    pub struct OriginPolicy {
-        pub(crate) rule: Rule,
-        pub(crate) allows_absent: bool,
-    }
-
-    #[derive(Clone)]
-    pub(crate) enum Rule {
-        Any,
-        Same,
-        List(Arc<[String]>),
-        Predicate(Arc<dyn Fn(&str) -> bool + Send + Sync>),
-    }
-
-    impl OriginPolicy {
-        /// Any page: for servers that rely neither on cookies nor on the network that they are in.
-        #[must_use]
-        pub const fn any() -> Self {
-            Self::new(Rule::Any)
-        }
-
-        /// Pages of the request's own host and port. Whether the page came over TLS makes no difference, because the
-        /// machine does not know whether it is behind TLS itself; unless the request says it, as all do over HTTP/2 and
-        /// HTTP/3. So behind a proxy that ends TLS and asks for `:scheme` http, use a [`list`](Self::list).
-        #[must_use]
-        pub const fn same() -> Self {
-            Self::new(Rule::Same)
-        }
-
-        /// Pages of these origins, such as `https://example.com:8443`; `null` means the pages without an origin. An
-        /// entry that is no origin matches none.
-        #[must_use]
-        pub fn list<S: Into<String>>(origins: impl IntoIterator<Item = S>) -> Self {
-            Self::new(Rule::List(origins.into_iter().map(Into::into).collect::<Vec<_>>().into()))
-        }
-
-        /// Pages whose origin, as the browser wrote it, this function likes. It is asked once a request.
-        #[must_use]
-        pub fn predicate(allows: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
-            Self::new(Rule::Predicate(Arc::new(allows)))
-        }
-
-        /// The same policy, but a request without an Origin is refused, too.
-        #[must_use]
-        pub fn required(mut self) -> Self {
-            self.allows_absent = false;
-            self
-        }
-
-        const fn new(rule: Rule) -> Self {
-            Self { rule, allows_absent: true }
-        }
-    }
-
-    impl fmt::Debug for Rule {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            match self {
-                Self::Any => f.write_str("Any"),
-                Self::Same => f.write_str("Same"),
-                Self::List(origins) => f.debug_list().entries(origins.iter()).finish(),
-                Self::Predicate(_) => f.write_str("Predicate"),
-            }
-        }
     }
 }

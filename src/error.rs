@@ -78,6 +78,26 @@ impl Error {
         }
     }
 
+    /// Whether another connection may succeed: the transport or the peer was gone or too late. A peer that broke a rule or a
+    /// limit would do so again, and [`Failed`](Error::Failed) is the program's own decision.
+    #[must_use]
+    pub const fn is_transient(self) -> bool {
+        match self {
+            Self::ConnectionLost
+            | Self::KeepaliveTimeout
+            | Self::IdleTimeout
+            | Self::CloseTimeout
+            | Self::StallTimeout
+            | Self::Unwritten => true,
+            Self::Protocol(_)
+            | Self::InvalidUtf8
+            | Self::InvalidDeflate
+            | Self::TooBig
+            | Self::TooManyFragments
+            | Self::Failed(_) => false,
+        }
+    }
+
     /// What happened, in words short enough for the reason of a Close frame.
     pub(crate) const fn reason(self) -> &'static str {
         match self {
@@ -136,57 +156,39 @@ impl From<Violation> for Error {
 impl core::error::Error for Error {}
 impl core::error::Error for Violation {}
 
-/// What the caller did wrong. Nothing was sent, and the connection is as it was.
+/// Why the connection did not take what you sent. Nothing was sent, and the connection is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
     /// A Close was sent or received, or the connection failed: nothing may follow (RFC 6455 §5.5.1).
     Closed,
-    /// The payload of a Ping or Pong is over 125 bytes, or the reason of a Close over 123 (§5.5).
-    TooLong,
+    /// The payload of a Ping or Pong has this many bytes; at most 125 are possible (§5.5).
+    ControlTooLong(usize),
+    /// The reason of a Close has this many bytes; at most 123 are possible (§5.5.1).
+    ReasonTooLong(usize),
+    /// The payload of a frame has this many bytes; at most 2⁶³ - 1 are possible (§5.2).
+    FrameTooLong(u64),
     /// A fragmented message is open: finish it first, with the same kind (§5.4).
     MessageOpen,
-    /// A client must mask every frame with a key of its own, so none can be prepared for it (§5.3).
+    /// A client must mask every frame with a new key, so none can be prepared for it (§5.3).
     MustMask,
-    /// The request was answered before: it has one answer.
-    Answered,
-    /// A status outside 200 to 599, or a body with 204 or 304, which have none (RFC 9110 §15).
-    Status,
-    /// The name of a header field that is no token (RFC 9110 §5.1).
-    FieldName,
-    /// The value of a header field with a CR, an LF or another control character in it (RFC 9110 §5.5).
-    FieldValue,
-    /// A header field that the handshake writes itself: this one, in lower case.
-    ManagedField(&'static str),
-    /// A subprotocol that the client did not offer (§4.2.2), that is no token, or offered twice (§4.1).
-    Subprotocol,
-    /// A host, or its port, that cannot be in a Host field (RFC 9112 §3.2).
-    Host,
-    /// A request target that is not a path with an optional query, in visible ASCII without `#` (RFC 9112 §3.2.1).
-    Target,
-    /// A header field that HTTP/2 and HTTP/3 do not have (RFC 9113 §8.2.2).
-    ConnectionSpecific,
-    /// The request came on a stream of HTTP/2 or HTTP/3: `accept_parts` answers it (RFC 8441 §5).
-    Stream,
 }
 
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Closed => "the connection is closing or closed",
-            Self::TooLong => "control frame longer than 125 bytes",
-            Self::MessageOpen => "a fragmented message is open",
-            Self::MustMask => "a client must mask each frame by itself",
-            Self::Answered => "the request is answered already",
-            Self::Status => "no status for this answer",
-            Self::FieldName => "a field name is no token",
-            Self::FieldValue => "a field value has a control character",
-            Self::ManagedField(name) => return write!(f, "the handshake writes {name} itself"),
-            Self::Subprotocol => "the subprotocol was not offered, or is malformed",
-            Self::Host => "the host is malformed",
-            Self::Target => "the request target is malformed",
-            Self::ConnectionSpecific => "HTTP/2 and HTTP/3 have no connection-specific fields",
-            Self::Stream => "a request on a stream has no answer in bytes of HTTP/1.1",
+            Self::ControlTooLong(len) => {
+                return write!(f, "the payload of a control frame is {len} bytes long: at most 125 are possible");
+            }
+            Self::ReasonTooLong(len) => {
+                return write!(f, "the reason of a Close is {len} bytes long: at most 123 are possible");
+            }
+            Self::FrameTooLong(len) => {
+                return write!(f, "the payload of a frame is {len} bytes long: at most 2^63 - 1 are possible");
+            }
+            Self::MessageOpen => "a fragmented message is open: finish it first, with the same kind",
+            Self::MustMask => "a client must mask each frame with a new key: send the message itself",
         })
     }
 }

@@ -79,24 +79,26 @@
 //!
 //! # Where things are
 //!
-//! Files are named after the nouns of the RFC, and arrows between them point down this list only.
+//! Each module depends only on rows below its own; `tests/map.rs` checks it.
 //!
-//! | file | holds | RFC 6455 |
+//! | files | hold | RFC 6455 |
 //! |---|---|---|
-//! | [`adapter`] | one file a runtime, nothing of the protocol | |
-//! | [`backoff`] | when a client tries again, and after what | §7.2.3 |
-//! | [`driver`] | the I/O loop without I/O: which system call is next, what counts as time, how it ends | §5.5, §7 |
-//! | `handshake/` | the opening handshake of both roles, and a client's redirects and proxies | §4, RFC 8441 |
-//! | [`connection`] | the machine: `receive`, `send`, `close`, and its deadlines in `timer` | §5 to §7 |
-//! | [`config`] | every limit and its reason | |
-//! | [`deflate`] | permessage-deflate | RFC 7692 |
-//! | [`message`] | events and pieces of messages; putting them together in `assembly`; text as it arrives in `utf8` | §5.4, §5.6, §8.1 |
-//! | [`close`] | what a Close frame says, and how a connection ended | §5.5.1, §7 |
-//! | [`frame`] | opcodes, and the rules of a `header`; `decode` and `encode`; masking in `mask` and `keys` | §5.2, §5.3 |
-//! | [`error`] | whose fault it was | §7.1.7 |
+//! | `adapter/` | one file per runtime, nothing of the protocol | |
+//! | `driver.rs`, `driver/` | the I/O loop without I/O: the next system call, the deadlines, the end | §5.5, §7 |
+//! | `route.rs`, `route/` | how a client gets to a server: redirects, proxies, delays between attempts | §7.2.3 |
+//! | `handshake.rs`, `handshake/` | the opening handshake of both roles; HTTP/1.1 without WebSocket in `http` | §4, RFC 8441 |
+//! | `connection.rs`, `connection/` | the machine: `receive`, `send`, `close`, and its deadlines in `timer` | §5 to §7 |
+//! | `config.rs` | every limit and its reason | |
+//! | `deflate.rs`, `deflate/` | permessage-deflate | RFC 7692 |
+//! | `message.rs`, `message/` | events and pieces of messages; putting them together in `assembly`; text in `utf8` | §5.4, §5.6, §8.1 |
+//! | `close.rs` | what a Close frame says, and how a connection ended | §5.5.1, §7 |
+//! | `frame.rs`, `frame/` | opcodes, and the rules of a `header`; `decode` and `encode`; masking in `mask` and `keys` | §5.2, §5.3 |
+//! | `error.rs` | whose fault it was | §7.1.7 |
 //! | `close_code.rs` | the codes that a Close frame may have | §7.4 |
-//! | `inbox.rs`, `outbox.rs` | what a driver keeps: input that is not whole; output in order, large parts by reference | |
-//! | [`time`] | a moment, as an argument | |
+//! | `origin.rs` | which web pages may connect | §10.2 |
+//! | `grammar.rs` | tokens, lists and numbers, as HTTP and URIs write them | |
+//! | `inbox.rs`, `outbox.rs` | the buffers of a driver: incomplete input; output in order, large parts by reference | |
+//! | `time.rs` | a moment, as an argument | |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -110,7 +112,6 @@ extern crate std;
 struct Readme;
 
 pub mod adapter;
-pub mod backoff;
 pub mod close;
 mod close_code;
 pub mod config;
@@ -126,18 +127,25 @@ pub mod driver;
 pub mod error;
 pub mod frame;
 #[cfg(feature = "handshake")]
+mod grammar;
+#[cfg(feature = "handshake")]
 pub mod handshake;
 mod inbox;
 pub mod message;
+#[cfg(feature = "handshake")]
+mod origin;
 mod outbox;
+#[cfg(feature = "route")]
+pub mod route;
 pub mod time;
 
 #[cfg(feature = "getrandom")]
 pub use frame::{NoEntropy, seed};
+#[cfg(feature = "route")]
+pub use route::Backoff;
 #[cfg(feature = "std")]
 pub use time::Clock;
 pub use {
-    backoff::Backoff,
     close::{CloseCode, CloseFrame, CloseInfo, CloseStatus, Initiator},
     config::{Config, Keepalive, Limit},
     connection::{Connection, State, Transport},
@@ -151,6 +159,6 @@ pub use {
 };
 #[cfg(feature = "handshake")]
 pub use {
-    config::OriginPolicy,
-    handshake::{HandshakeError, Malformed, Refused, UpgradeError, client, server},
+    handshake::{HandshakeError, HeadError, Malformed, Refused, UpgradeError, client, server},
+    origin::OriginPolicy,
 };

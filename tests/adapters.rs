@@ -12,8 +12,8 @@ use std::{
 };
 
 use sansock::{
-    CloseCode, Config, Error as Failure, Event, HandshakeError, Initiator, Message, Refused, SendError, UpgradeError,
-    adapter::Error, client, server,
+    CloseCode, Config, Error as Failure, Event, HandshakeError, HeadError, Initiator, Message, Refused, SendError,
+    UpgradeError, adapter::Error, client, server,
 };
 use support::*;
 
@@ -421,7 +421,7 @@ fn what_is_no_request_is_answered<A: Adapter>() {
     assert!(read_rest(&mut stream).starts_with(b"HTTP/1.1 400 "));
     drop(stream);
     let result = server.join().unwrap();
-    assert!(matches!(result, Err(Error::Handshake(HandshakeError::Malformed(_)))), "{result:?}");
+    assert!(matches!(result, Err(Error::Handshake(HandshakeError::Head(HeadError::Malformed(_))))), "{result:?}");
 }
 
 fn an_end_in_the_handshake_is_an_error<A: Adapter>() {
@@ -443,9 +443,12 @@ fn an_end_in_the_handshake_is_an_error<A: Adapter>() {
 
 fn what_may_not_be_sent_changes_nothing<A: Adapter>() {
     let (server, ()) = between::<A, _, _>((patient(), echo), async |mut client| {
-        assert!(matches!(client.ping(&[0; 126]).await, Err(Error::Send(SendError::TooLong))));
+        assert!(matches!(client.ping(&[0; 126]).await, Err(Error::Send(SendError::ControlTooLong(126)))));
         let long = "x".repeat(124);
-        assert!(matches!(client.close(CloseCode::NORMAL, &long).await, Err(Error::Send(SendError::TooLong))));
+        assert!(matches!(
+            client.close(CloseCode::NORMAL, &long).await,
+            Err(Error::Send(SendError::ReasonTooLong(124)))
+        ));
         client.send("still here".into()).await.unwrap();
         assert_eq!(client.recv().await.unwrap(), Some("still here".into()));
         client.close(CloseCode::NORMAL, "").await.unwrap();

@@ -55,10 +55,7 @@ async fn chosen(Path(room): Path<String>, upgrade: WebSocketUpgrade) -> Response
 
 /// The same by hand.
 async fn by_hand(upgrade: WebSocketUpgrade) -> Response {
-    let answered = upgrade
-        .into_upgrade()
-        .map_err(Into::into)
-        .and_then(|upgrade| upgrade.accept(&server::Response::new().headers(&[("X-By", b"hand")])));
+    let answered = upgrade.into_upgrade().accept(&server::Response::new().headers(&[("X-By", b"hand")]));
     match answered {
         Ok((answer, websocket)) => {
             tokio::spawn(async { echo(websocket.await.unwrap()).await });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sansock::{CloseCode, CloseInfo, Config, Connection, Error, Violation, backoff::Backoff};
+use sansock::{Backoff, CloseCode, CloseInfo, Config, Connection, Error, Violation};
 
 fn millis(count: u64) -> Duration {
     Duration::from_millis(count)
@@ -103,9 +103,9 @@ fn an_end_is_transient_by_its_cause_or_its_code() {
 mod opening {
     use bytes::BytesMut;
     use sansock::{
-        Config, HandshakeError, Malformed,
+        Config, HandshakeError, HeadError, Malformed,
         client::{self, Request},
-        handshake::proxy::{Proxy, ProxyError, SocksReply},
+        route::proxy::{Proxy, ProxyError, SocksReply},
     };
 
     #[test]
@@ -126,7 +126,7 @@ mod opening {
         }
         assert!(HandshakeError::Timeout.is_transient() && HandshakeError::ConnectionLost.is_transient());
         assert!(!HandshakeError::Accept.is_transient());
-        assert!(!HandshakeError::Malformed(Malformed::StartLine).is_transient());
+        assert!(!HandshakeError::Head(HeadError::Malformed(Malformed::StartLine)).is_transient());
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::{
 };
 
 use sansock::{
-    Chunk, CloseCode, Config, Connection, Delivery, Error as Failure, Event, HandshakeError, Initiator, Keepalive,
-    Message, PreparedMessage, Refused, SendError, UpgradeError,
+    Chunk, CloseCode, Config, Connection, Delivery, Error as Failure, Event, HandshakeError, HeadError, Initiator,
+    Keepalive, Message, PreparedMessage, Refused, SendError, UpgradeError,
     adapter::blocking::{self, Error, NoDeadlines, Socket, WebSocket},
     client, server,
 };
@@ -377,7 +377,7 @@ fn what_is_no_request_is_answered_and_the_answer_arrives() {
     stream.write_all(&vec![0; 100_000]).unwrap();
     assert!(read_rest(&mut stream).starts_with(b"HTTP/1.1 400 "));
     drop(stream);
-    assert!(matches!(server.join().unwrap(), Err(Error::Handshake(HandshakeError::Malformed(_)))));
+    assert!(matches!(server.join().unwrap(), Err(Error::Handshake(HandshakeError::Head(HeadError::Malformed(_))))));
 }
 
 #[test]
@@ -513,8 +513,11 @@ fn a_prepared_message_goes_to_many_and_keeps_its_place() {
 fn what_the_caller_may_not_send_changes_nothing() {
     let (address, server) = serve(patient(), echo);
     let mut client = connect(address);
-    assert!(matches!(client.ping(&[0; 126]), Err(Error::Send(SendError::TooLong))));
-    assert!(matches!(client.close(CloseCode::NORMAL, &"x".repeat(124)), Err(Error::Send(SendError::TooLong))));
+    assert!(matches!(client.ping(&[0; 126]), Err(Error::Send(SendError::ControlTooLong(126)))));
+    assert!(matches!(
+        client.close(CloseCode::NORMAL, &"x".repeat(124)),
+        Err(Error::Send(SendError::ReasonTooLong(124)))
+    ));
     client.ping(b"still here").unwrap();
     let pong = client.read_with(|event, _, _| match event {
         Event::Pong(payload) => Some(payload.into_owned()),

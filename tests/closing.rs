@@ -85,7 +85,7 @@ fn r77_close_reason_of_123_bytes_is_the_longest() {
     everywhere(&close_frame(1000, &longest)).goes(&[closed(1000, &longest)], b"\x88\x02\x03\xE8");
     each(|session| {
         let refused = session.connection.close(goodbye(1000, &longer), &mut session.out);
-        assert_eq!(refused, Err(SendError::TooLong));
+        assert_eq!(refused, Err(SendError::ReasonTooLong(124)));
         assert_eq!(session.connection.close_info(), None);
         session.says(b"").is(State::Open, Transport::KeepOpen);
         session.connection.close(goodbye(1000, &longest), &mut session.out).unwrap();

@@ -16,11 +16,11 @@ use std::{
 };
 
 use sansock::{
-    CloseCode, Config, HandshakeError, Message,
+    CloseCode, Config, HandshakeError, HeadError, Message,
     adapter::{Error, blocking},
-    client::Request,
-    handshake::{
-        UriError,
+    handshake::{RequestError, UriError},
+    route::{
+        Route,
         proxy::{Proxies, Proxy, ProxyError, SocksReply},
         redirect::RedirectError,
     },
@@ -32,8 +32,8 @@ trait Client {
     fn hello(uri: &str, config: &Config, ask: impl Ask) -> Result<Option<Message>, Error>;
 }
 
-trait Ask: for<'a> FnOnce(Request<'a>) -> Request<'a> {}
-impl<F: for<'a> FnOnce(Request<'a>) -> Request<'a>> Ask for F {}
+trait Ask: for<'a> FnOnce(Route<'a>) -> Route<'a> {}
+impl<F: for<'a> FnOnce(Route<'a>) -> Route<'a>> Ask for F {}
 
 struct Blocking;
 
@@ -126,7 +126,7 @@ mod swallowed {
     fn a_host_that_swallows_is_given_up<C: Client>() {
         let host = Swallowing::new();
         let config = patient().handshake_timeout(millis(50));
-        let result = C::hello(&format!("ws://{}/", host.address), &config, |request| request);
+        let result = C::hello(&format!("ws://{}/", host.address), &config, |route| route);
         assert!(matches!(&result, Err(Error::Io(error)) if error.kind() == ErrorKind::TimedOut), "{result:?}");
     }
 
@@ -134,7 +134,7 @@ mod swallowed {
         let proxy = Swallowing::new();
         let proxies = through("http://", proxy.address);
         let config = patient().handshake_timeout(millis(50));
-        let result = C::hello("ws://server.invalid/", &config, |request| request.proxies(proxies));
+        let result = C::hello("ws://server.invalid/", &config, |route| route.proxies(proxies));
         assert!(matches!(&result, Err(Error::Io(error)) if error.kind() == ErrorKind::TimedOut), "{result:?}");
     }
 }
@@ -203,7 +203,7 @@ fn against<C: Client>(scheme: &str, heard: usize, answer: &[u8]) -> ProxyError {
         let _ = io::copy(&mut stream, &mut io::sink());
     });
     let proxies = through(scheme, address);
-    let result = C::hello("ws://server.invalid/", &patient(), |request| request.proxies(proxies));
+    let result = C::hello("ws://server.invalid/", &patient(), |route| route.proxies(proxies));
     proxy.join().unwrap();
     match result {
         Err(Error::Proxy(error)) => error,
@@ -243,18 +243,18 @@ fn http_proxy(server: SocketAddr, connections: usize) -> (SocketAddr, JoinHandle
 /// Where `localhost` is `::1` first, that address refuses.
 fn a_name_leads_to_the_one_of_its_addresses_that_answers<C: Client>() {
     let (address, server) = greeting();
-    hi(C::hello(&format!("ws://localhost:{}/", address.port()), &patient(), |request| request));
+    hi(C::hello(&format!("ws://localhost:{}/", address.port()), &patient(), |route| route));
     server.join().unwrap();
 }
 
 fn userinfo_becomes_basic_authentication_unless_the_caller_has_its_own<C: Client>() {
     let (address, server) = greeting();
-    hi(C::hello(&format!("ws://Aladdin:open%20sesame@{address}/"), &patient(), |request| request));
+    hi(C::hello(&format!("ws://Aladdin:open%20sesame@{address}/"), &patient(), |route| route));
     assert!(server.join().unwrap().contains("\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"));
 
     let (address, server) = greeting();
     let uri = format!("ws://Aladdin:open%20sesame@{address}/");
-    hi(C::hello(&uri, &patient(), |request| request.headers(&[("authorization", b"Bearer t")])));
+    hi(C::hello(&uri, &patient(), |route| route.headers(&[("authorization", b"Bearer t")])));
     let request = server.join().unwrap();
     assert!(request.contains("\r\nauthorization: Bearer t\r\n") && !request.contains("Basic"), "{request}");
 }
@@ -277,12 +277,12 @@ fn a_redirect_leads_to_another_server_without_what_is_secret<C: Client>() {
 
 fn redirects_end<C: Client>() {
     let (address, server) = answering(vec![redirect_to("/again"); 11]);
-    let result = C::hello(&format!("ws://{address}/"), &patient(), |request| request);
+    let result = C::hello(&format!("ws://{address}/"), &patient(), |route| route);
     assert!(matches!(result, Err(Error::Redirect(RedirectError::TooMany))), "{result:?}");
     assert_eq!(server.join().unwrap().len(), 11);
 
     let (address, server) = answering(vec![redirect_to("/there")]);
-    let result = C::hello(&format!("ws://{address}/"), &patient(), |request| request.max_redirects(0));
+    let result = C::hello(&format!("ws://{address}/"), &patient(), |route| route.max_redirects(0));
     match result {
         Err(Error::Handshake(HandshakeError::Rejected(response))) => assert_eq!(response.status(), 307),
         other => panic!("{other:?}"),
@@ -292,9 +292,9 @@ fn redirects_end<C: Client>() {
 
 fn a_redirect_to_nowhere_is_an_error<C: Client>() {
     let (address, server) = answering(vec![redirect_to("//127.0.0.1:1/"), redirect_to("ftp://x/")]);
-    let result = C::hello(&format!("ws://{address}/"), &patient(), |request| request);
+    let result = C::hello(&format!("ws://{address}/"), &patient(), |route| route);
     assert!(matches!(&result, Err(Error::Io(error)) if error.kind() == ErrorKind::ConnectionRefused), "{result:?}");
-    let result = C::hello(&format!("ws://{address}/"), &patient(), |request| request);
+    let result = C::hello(&format!("ws://{address}/"), &patient(), |route| route);
     let scheme = RedirectError::Location(UriError::Scheme);
     assert!(matches!(&result, Err(Error::Redirect(error)) if *error == scheme), "{result:?}");
     server.join().unwrap();
@@ -311,7 +311,7 @@ fn a_redirect_whose_body_never_comes_is_followed_at_last<C: Client>() {
         // The client goes away by itself.
         let _ = stream.read(&mut [0]);
     });
-    hi(C::hello(&format!("ws://{here}/"), &patient().handshake_timeout(millis(500)), |request| request));
+    hi(C::hello(&format!("ws://{here}/"), &patient().handshake_timeout(millis(500)), |route| route));
     redirect.join().unwrap();
     server.join().unwrap();
 }
@@ -320,7 +320,7 @@ fn an_http_proxy_leads_to_a_name_that_only_it_knows<C: Client>() {
     let (address, server) = greeting();
     let (proxy, asked) = http_proxy(address, 1);
     let proxies = through("http://me:secret@", proxy);
-    hi(C::hello("ws://u:p@server.invalid:81/chat", &patient(), |request| request.proxies(proxies)));
+    hi(C::hello("ws://u:p@server.invalid:81/chat", &patient(), |route| route.proxies(proxies)));
     let asked = asked.join().unwrap().remove(0);
     let expected = "CONNECT server.invalid:81 HTTP/1.1\r\nHost: server.invalid:81\r\nProxy-Authorization: Basic ";
     assert!(asked.starts_with(expected) && !asked.contains("\r\nAuthorization"), "{asked}");
@@ -344,7 +344,7 @@ fn a_socks_proxy_leads_to_a_name_that_only_it_knows<C: Client>() {
         relay(&client, &server);
     });
     let proxies = through("socks5h://me:secret@", proxy);
-    hi(C::hello("ws://server.invalid/", &patient(), |request| request.proxies(proxies)));
+    hi(C::hello("ws://server.invalid/", &patient(), |route| route.proxies(proxies)));
     asked.join().unwrap();
     assert!(server.join().unwrap().starts_with("GET / HTTP/1.1\r\nHost: server.invalid\r\n"));
 }
@@ -355,7 +355,7 @@ fn each_hop_of_a_redirect_goes_through_its_proxy<C: Client>() {
     let (proxy, asked) = http_proxy(here, 1);
     // The second server is reached without it.
     let proxies = Box::leak(Box::new(through("http://", proxy).clone().except("127.0.0.1")));
-    hi(C::hello("ws://server.invalid/", &patient(), |request| request.proxies(proxies)));
+    hi(C::hello("ws://server.invalid/", &patient(), |route| route.proxies(proxies)));
     assert!(asked.join().unwrap()[0].starts_with("CONNECT server.invalid:80 "));
     assert_eq!(redirects.join().unwrap().len(), 1);
     server.join().unwrap();
@@ -374,7 +374,7 @@ fn a_proxy_that_refuses_says_why<C: Client>() {
 
 fn a_proxy_that_breaks_the_rules_is_an_error<C: Client>() {
     assert_eq!(against::<C>("http://", CONNECT_LEN, b"HTTP/1.1 200 OK\r\n\r\nmore"), ProxyError::Surplus);
-    assert!(matches!(against::<C>("http://", CONNECT_LEN, b"\x05\0"), ProxyError::Head(HandshakeError::Malformed(_))));
+    assert!(matches!(against::<C>("http://", CONNECT_LEN, b"\x05\0"), ProxyError::Head(HeadError::Malformed(_))));
     assert_eq!(against::<C>("http://", CONNECT_LEN, b"HTTP/1.1 200 OK\r\n"), ProxyError::ConnectionLost);
     assert_eq!(against::<C>("socks5://", 3, b"HTTP/1.1 400 what\r\n\r\n"), ProxyError::Malformed);
     assert_eq!(against::<C>("socks5://", 3, b"\x05\0\x05\0\0\x01\0\0\0\0\0\0\x81\x02hi"), ProxyError::Surplus);
@@ -386,7 +386,7 @@ fn a_proxy_that_says_nothing_is_given_up<C: Client>() {
         let (_listener, address) = listen();
         let proxies = through(scheme, address);
         let config = patient().handshake_timeout(millis(50));
-        let result = C::hello("ws://server.invalid/", &config, |request| request.proxies(proxies));
+        let result = C::hello("ws://server.invalid/", &config, |route| route.proxies(proxies));
         assert!(matches!(result, Err(Error::Proxy(ProxyError::Timeout))), "{result:?}");
     }
 }
@@ -400,8 +400,8 @@ fn a_proxy_that_never_stops_is_given_up<C: Client>() {
         while stream.write_all(b"A: b\r\n").is_ok() {}
     });
     let proxies = through("http://", address);
-    let result = C::hello("ws://server.invalid/", &patient(), |request| request.proxies(proxies));
-    let expected = ProxyError::Head(HandshakeError::TooManyFields);
+    let result = C::hello("ws://server.invalid/", &patient(), |route| route.proxies(proxies));
+    let expected = ProxyError::Head(HeadError::TooManyFields { max: 100 });
     assert!(matches!(&result, Err(Error::Proxy(error)) if *error == expected), "{result:?}");
     proxy.join().unwrap();
 }
@@ -419,7 +419,7 @@ fn a_tunnel_of_smol_leads_to_a_name_that_only_the_proxy_knows() {
     smol::block_on(async {
         let config = patient();
         let stream = futures::tunnel(stream, Smol::timer(), &proxy, "server.invalid", 80, &config).await.unwrap();
-        let request = Request::new("server.invalid", "/");
+        let request = sansock::client::Request::new("server.invalid", "/");
         let mut websocket = futures::client(stream, Smol::timer(), &request, &config).await.unwrap().0;
         websocket.send("hello").await.unwrap();
         assert_eq!(websocket.recv().await.unwrap(), Some("hi".into()));
@@ -442,7 +442,7 @@ fn a_tunnel_of_compio_leads_to_a_name_that_only_the_proxy_knows() {
         let proxy = Proxy::parse("http://proxy").unwrap();
         let config = patient();
         let stream = compio::tunnel(stream, &proxy, "server.invalid", 80, &config).await.unwrap();
-        let request = Request::new("server.invalid", "/");
+        let request = sansock::client::Request::new("server.invalid", "/");
         let mut websocket = compio::client(stream, &request, &config).await.unwrap().0;
         websocket.send("hello").await.unwrap();
         assert_eq!(websocket.recv().await.unwrap(), Some("hi".into()));
@@ -457,12 +457,12 @@ fn a_tunnel_of_compio_leads_to_a_name_that_only_the_proxy_knows() {
 fn what_needs_tls_is_refused_before_anything_is_sent() {
     let (listener, address) = listen();
     listener.set_nonblocking(true).unwrap();
-    let error = Blocking::hello(&format!("wss://{address}/"), &patient(), |request| request).unwrap_err();
+    let error = Blocking::hello(&format!("wss://{address}/"), &patient(), |route| route).unwrap_err();
     assert!(matches!(&error, Error::Io(error) if error.kind() == ErrorKind::Unsupported) && !error.is_transient());
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
     // A redirect may turn out to need it, too.
     let (address, server) = answering(vec![redirect_to(&format!("wss://{address}/"))]);
-    let error = Blocking::hello(&format!("ws://{address}/"), &patient(), |request| request).unwrap_err();
+    let error = Blocking::hello(&format!("ws://{address}/"), &patient(), |route| route).unwrap_err();
     assert!(matches!(&error, Error::Io(error) if error.kind() == ErrorKind::Unsupported), "{error:?}");
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
     server.join().unwrap();
@@ -481,7 +481,8 @@ fn an_adapters_error_is_transient_when_trying_again_may_help() {
     assert!(Error::from(sansock::Error::ConnectionLost).is_transient());
     assert!(!Error::from(RedirectError::TooMany).is_transient());
     assert!(!Error::from(UriError::Host).is_transient());
-    assert!(!Error::from(sansock::SendError::Host).is_transient());
+    assert!(!Error::from(sansock::SendError::Closed).is_transient());
+    assert!(!Error::from(RequestError::Host(String::new())).is_transient());
 }
 
 #[cfg(feature = "tls")]
@@ -542,7 +543,7 @@ mod over_tls {
         let (address, server) = secure(acceptor);
         let (proxy, asked) = http_proxy(address, 1);
         let proxies = through("http://", proxy);
-        let ask = |request: Request<'static>| request.proxies(proxies);
+        let ask = |route: Route<'static>| route.proxies(proxies);
         let connected = tls::connect_with("wss://server.invalid/", &patient(), config, ask).await;
         let mut websocket = connected.unwrap().0;
         websocket.send("hello").await.unwrap();
@@ -558,7 +559,7 @@ mod over_tls {
         let (address, server) = secure(acceptor);
         let (proxy, asked) = http_proxy(address, 1);
         let proxies = through("http://", proxy);
-        let ask = |request: Request<'static>| request.proxies(proxies);
+        let ask = |route: Route<'static>| route.proxies(proxies);
         let result = tls::connect_with("wss://server.invalid/", &patient(), nobody(), ask).await.map(drop);
         let error = result.unwrap_err();
         assert!(matches!(&error, Error::Io(error) if error.kind() == ErrorKind::InvalidData), "{error:?}");
@@ -575,7 +576,7 @@ mod over_tls {
         let proxies: &Proxies = Box::leak(Box::new(through("http://", proxy).clone().except("127.0.0.1")));
         let (here, redirects) = answering(vec![redirect_to("https://server.invalid/there")]);
         let uri: &'static str = format!("ws://u:p@{here}/").leak();
-        let ask = |request: Request<'static>| request.proxies(proxies).headers(&[("Cookie", b"id=7")]);
+        let ask = |route: Route<'static>| route.proxies(proxies).headers(&[("Cookie", b"id=7")]);
         let mut websocket = tls::connect_with(uri, &patient(), config, ask).await.unwrap().0;
         websocket.close(CloseCode::NORMAL, "").await.unwrap();
         assert!(redirects.join().unwrap()[0].contains("Cookie"));
@@ -595,7 +596,7 @@ mod over_tls {
         let (address, server) = secure(acceptor);
         let (proxy, asked) = http_proxy(address, 1);
         let proxies = through("http://", proxy);
-        let ask = |request: Request<'static>| request.proxies(proxies);
+        let ask = |route: Route<'static>| route.proxies(proxies);
         let result = tls::connect_with("wss://server.invalid/", &patient(), config, ask).await.map(drop);
         assert!(matches!(&result, Err(Error::Io(error)) if error.kind() == ErrorKind::InvalidData), "{result:?}");
         assert!(server.join().unwrap().is_err());

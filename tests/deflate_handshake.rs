@@ -139,10 +139,17 @@ fn r99_a_client_fails_on_an_answer_that_its_offer_does_not_allow() {
         assert_eq!(error, HandshakeError::Deflate(why), "{params}");
     }
     for field in ["foo", "permessage-deflate, foo", "permessage-deflate, permessage-deflate", "Xpermessage-deflate"] {
-        assert_eq!(confirm(Some(default), field).unwrap_err(), HandshakeError::Extension, "{field}");
-        assert_eq!(confirm(None, field).unwrap_err(), HandshakeError::Extension, "{field}");
+        assert_eq!(
+            confirm(Some(default), field).unwrap_err(),
+            HandshakeError::Extension(Some(field.into())),
+            "{field}"
+        );
+        assert_eq!(confirm(None, field).unwrap_err(), HandshakeError::Extension(Some(field.into())), "{field}");
     }
-    assert_eq!(confirm(None, "permessage-deflate").unwrap_err(), HandshakeError::Extension);
+    assert_eq!(
+        confirm(None, "permessage-deflate").unwrap_err(),
+        HandshakeError::Extension(Some("permessage-deflate".into()))
+    );
 }
 
 #[test]

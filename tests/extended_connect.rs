@@ -4,9 +4,10 @@
 use bytes::BytesMut;
 use proptest::{collection::vec, prelude::*, sample::select};
 use sansock::{
-    Config, Connection, Error, Event, HandshakeError, Malformed, OriginPolicy, Refused, SendError, Transport,
-    UpgradeError, Violation,
+    Config, Connection, Error, Event, HandshakeError, Malformed, OriginPolicy, Refused, Transport, UpgradeError,
+    Violation,
     client::{self, Request},
+    handshake::{FieldError, RequestError, ResponseError},
     server::{self, Response},
 };
 
@@ -86,7 +87,7 @@ fn r113_an_extended_connect_opens_a_websocket() {
     let chosen = Response::new().subprotocol(request.preferred(&["superchat"]));
     let (_, accepted) = request.accept_parts(&chosen).unwrap();
     assert_eq!((accepted.status(), text(accepted.fields())), (200, pairs(&[("sec-websocket-protocol", "superchat")])));
-    assert_eq!(request.accept_parts(&chosen).err(), Some(SendError::Answered.into()));
+    assert_eq!(request.accept_parts(&chosen).err(), Some(ResponseError::Answered.into()));
 }
 
 #[test]
@@ -211,13 +212,16 @@ fn r115_connection_specific_fields_are_refused() {
         // Nor may the caller add one.
         let fields = [(name, value)];
         let refusal = parse(&REQUEST).accept_parts(&Response::new().headers(&fields)).err();
-        let own = |error| matches!(error, SendError::ManagedField(own) if own == name);
+        let is_named = |error: &FieldError| match error {
+            FieldError::Managed(own) => *own == name,
+            error => *error == FieldError::ConnectionSpecific(name.into()),
+        };
         assert!(
-            matches!(refusal, Some(Refused::Response(error)) if error == SendError::ConnectionSpecific || own(error)),
+            matches!(&refusal, Some(Refused::Response(ResponseError::Field(error))) if is_named(error)),
             "{refusal:?}"
         );
         let asked = client::extended_connect(&Request::new("h", "/").headers(&fields), &config(), [1; 32]).err();
-        assert!(asked.is_some_and(|error| error == SendError::ConnectionSpecific || own(error)), "{asked:?}");
+        assert!(matches!(&asked, Some(RequestError::Field(error)) if is_named(error)), "{asked:?}");
     }
     accepted(&and("te", b"trailers"));
 }
@@ -242,7 +246,7 @@ fn r116_the_offer_is_judged_as_over_http_1() {
     refused(&and("content-length", b"5"), UpgradeError::Body, 400);
     accepted(&and("content-length", b"0"));
     let (request, other) = (parse(&REQUEST), Response::new().subprotocol("other"));
-    assert_eq!(request.accept_parts(&other).err(), Some(SendError::Subprotocol.into()));
+    assert_eq!(request.accept_parts(&other).err(), Some(ResponseError::Subprotocol("other".into()).into()));
     assert!(request.accept_parts(&Response::new().subprotocol("chat")).is_ok(), "the caller's fault may be mended");
 }
 
@@ -266,11 +270,11 @@ fn r116_the_origin_is_the_own_one_or_allowed() {
 #[test]
 fn r116_names_are_in_lower_case() {
     let from = |name, value| server::Request::from_fields(and(name, value), &config()).err();
-    assert_eq!(from("Origin", b"x"), Some(SendError::FieldName));
-    assert_eq!(from("a b", b"x"), Some(SendError::FieldName));
-    assert_eq!(from("", b"x"), Some(SendError::FieldName));
-    assert_eq!(from("a", b"x\r\ny: z"), Some(SendError::FieldValue));
-    assert_eq!(from(":path", b"/\r\n"), Some(SendError::FieldValue));
+    assert_eq!(from("Origin", b"x"), Some(FieldError::Name("Origin".into()).into()));
+    assert_eq!(from("a b", b"x"), Some(FieldError::Name("a b".into()).into()));
+    assert_eq!(from("", b"x"), Some(FieldError::Name("".into()).into()));
+    assert_eq!(from("a", b"x\r\ny: z"), Some(FieldError::Value("a".into()).into()));
+    assert_eq!(from(":path", b"/\r\n"), Some(FieldError::Value(":path".into()).into()));
 
     let fields = [("User-Agent", &b"me/1.0"[..])];
     let (_, parts) = ask(&Request::new("h", "/").subprotocols(&["Chat"]).origin("https://h").headers(&fields));
@@ -399,10 +403,13 @@ fn r117_a_client_checks_what_was_chosen() {
     };
     assert_eq!(answer("sec-websocket-protocol", &["b"]), Ok(Some("b".into())));
     assert_eq!(answer("sec-websocket-protocol", &[]), Ok(None));
-    for wrong in [&["c"][..], &["a, b"], &["a", "a"], &["B"]] {
-        assert_eq!(answer("sec-websocket-protocol", wrong), Err(HandshakeError::Subprotocol));
+    for wrong in ["c", "a, b", "B"] {
+        let error = HandshakeError::Subprotocol(Some(wrong.into()));
+        assert_eq!(answer("sec-websocket-protocol", &[wrong]), Err(error));
     }
-    assert_eq!(answer("sec-websocket-extensions", &["permessage-deflate"]), Err(HandshakeError::Extension));
+    assert_eq!(answer("sec-websocket-protocol", &["a", "a"]), Err(HandshakeError::Subprotocol(None)));
+    let unoffered = HandshakeError::Extension(Some("permessage-deflate".into()));
+    assert_eq!(answer("sec-websocket-extensions", &["permessage-deflate"]), Err(unoffered));
 }
 
 #[test]
@@ -458,8 +465,8 @@ fn r119_a_stream_that_ends_early_is_a_lost_connection() {
 #[test]
 fn a_request_on_a_stream_has_no_answer_in_bytes() {
     let (request, mut out) = (parse(&REQUEST), BytesMut::new());
-    assert_eq!(request.accept(&Response::new(), &mut out).err(), Some(SendError::Stream.into()));
-    assert_eq!(request.reject(404, &[], b"", &mut out), Err(SendError::Stream));
+    assert_eq!(request.accept(&Response::new(), &mut out).err(), Some(ResponseError::Stream.into()));
+    assert_eq!(request.reject(404, &[], b"", &mut out), Err(ResponseError::Stream));
     assert!(out.is_empty());
     assert!(request.accept_parts(&Response::new()).is_ok(), "it is not answered yet");
 }
@@ -468,11 +475,11 @@ fn a_request_on_a_stream_has_no_answer_in_bytes() {
 #[test]
 fn a_client_that_asks_for_nonsense_is_told() {
     let ask = |request: Request<'_>| client::extended_connect(&request, &config(), [1; 32]).err();
-    assert_eq!(ask(Request::new("a b", "/")), Some(SendError::Host));
-    assert_eq!(ask(Request::new("h", "chat")), Some(SendError::Target));
-    assert_eq!(ask(Request::new("h", "/").subprotocols(&["a", "a"])), Some(SendError::Subprotocol));
-    assert_eq!(ask(Request::new("h", "/").headers(&[(":path", b"/")])), Some(SendError::FieldName));
-    assert_eq!(ask(Request::new("h", "/").headers(&[("a", b"\n")])), Some(SendError::FieldValue));
+    assert_eq!(ask(Request::new("a b", "/")), Some(RequestError::Host("a b".into())));
+    assert_eq!(ask(Request::new("h", "chat")), Some(RequestError::Target("chat".into())));
+    assert_eq!(ask(Request::new("h", "/").subprotocols(&["a", "a"])), Some(RequestError::Subprotocol("a".into())));
+    assert_eq!(ask(Request::new("h", "/").headers(&[(":path", b"/")])), Some(FieldError::Name(":path".into()).into()));
+    assert_eq!(ask(Request::new("h", "/").headers(&[("a", b"\n")])), Some(FieldError::Value("a".into()).into()));
 }
 
 #[test]

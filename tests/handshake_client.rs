@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use sansock::{
-    Config, Event, HandshakeError, Malformed, SendError, Timestamp, Transport,
+    Config, Event, HandshakeError, HeadError, Malformed, Timestamp, Transport,
     client::{self, Request},
-    handshake::{Uri, accept_key},
+    handshake::{FieldError, RequestError, Uri, accept_key},
 };
 use support::{accept, answer_pieces, connect, every_cut};
 
@@ -104,35 +104,36 @@ fn r36_what_would_break_the_request_is_the_callers_error() {
     let ok = Request::new("h", "/");
     assert_eq!(error(&ok.clone().origin("null")), None);
     for host in ["", "a b", "a\r\nb", "a/b", "u@h", "h:x", "::1", "a,b"] {
-        assert_eq!(error(&Request::new(host, "/")), Some(SendError::Host), "{host}");
+        assert_eq!(error(&Request::new(host, "/")), Some(RequestError::Host(host.into())), "{host}");
     }
     for target in ["", "p", "*", "/a b", "/\r\nX: y", "/#f", "/\u{e9}", "/\0", "http://h/"] {
-        assert_eq!(error(&Request::new("h", target)), Some(SendError::Target), "{target}");
+        assert_eq!(error(&Request::new("h", target)), Some(RequestError::Target(target.into())), "{target}");
     }
-    for names in [&["a b"][..], &[""], &["a,b"], &["a", "a"], &["a\r\nb"], &["\u{e9}"]] {
-        assert_eq!(error(&ok.clone().subprotocols(names)), Some(SendError::Subprotocol), "{names:?}");
+    for names in [&["a b"][..], &[""], &["a,b"], &["a", "a"], &["a", "b", "a"], &["a\r\nb"], &["\u{e9}"]] {
+        let expected = RequestError::Subprotocol(names[0].into());
+        assert_eq!(error(&ok.clone().subprotocols(names)), Some(expected), "{names:?}");
     }
-    assert_eq!(error(&ok.clone().origin("a\r\nb")), Some(SendError::FieldValue));
+    assert_eq!(error(&ok.clone().origin("a\r\nb")), Some(FieldError::Value("Origin".into()).into()));
     for (name, expected) in [
-        ("Host", SendError::ManagedField("host")),
-        ("HOST", SendError::ManagedField("host")),
-        ("Upgrade", SendError::ManagedField("upgrade")),
-        ("Connection", SendError::ManagedField("connection")),
-        ("Sec-WebSocket-Key", SendError::ManagedField("sec-websocket-key")),
-        ("Sec-WebSocket-Version", SendError::ManagedField("sec-websocket-version")),
-        ("Sec-WebSocket-Protocol", SendError::ManagedField("sec-websocket-protocol")),
-        ("Sec-WebSocket-Extensions", SendError::ManagedField("sec-websocket-extensions")),
-        ("Origin", SendError::ManagedField("origin")),
-        ("Content-Length", SendError::ManagedField("content-length")),
-        ("Transfer-Encoding", SendError::ManagedField("transfer-encoding")),
-        ("a b", SendError::FieldName),
-        ("a\r\nb", SendError::FieldName),
-        ("", SendError::FieldName),
+        ("Host", FieldError::Managed("host")),
+        ("HOST", FieldError::Managed("host")),
+        ("Upgrade", FieldError::Managed("upgrade")),
+        ("Connection", FieldError::Managed("connection")),
+        ("Sec-WebSocket-Key", FieldError::Managed("sec-websocket-key")),
+        ("Sec-WebSocket-Version", FieldError::Managed("sec-websocket-version")),
+        ("Sec-WebSocket-Protocol", FieldError::Managed("sec-websocket-protocol")),
+        ("Sec-WebSocket-Extensions", FieldError::Managed("sec-websocket-extensions")),
+        ("Origin", FieldError::Managed("origin")),
+        ("Content-Length", FieldError::Managed("content-length")),
+        ("Transfer-Encoding", FieldError::Managed("transfer-encoding")),
+        ("a b", FieldError::Name("a b".into())),
+        ("a\r\nb", FieldError::Name("a\r\nb".into())),
+        ("", FieldError::Name("".into())),
     ] {
-        assert_eq!(error(&ok.clone().headers(&[(name, b"x")])), Some(expected), "{name}");
+        assert_eq!(error(&ok.clone().headers(&[(name, b"x")])), Some(expected.into()), "{name}");
     }
     for value in [&b"a\r\nb: c"[..], b"a\n", b"\r", b"\0", b"\x7f"] {
-        assert_eq!(error(&ok.clone().headers(&[("a", value)])), Some(SendError::FieldValue));
+        assert_eq!(error(&ok.clone().headers(&[("a", value)])), Some(FieldError::Value("a".into()).into()));
     }
 }
 
@@ -292,8 +293,8 @@ fn r42_r43_the_accept_answers_the_key_once() {
 fn r44_r45_an_extension_that_was_not_offered_is_refused() {
     for value in ["foo", "permessage-deflate", "", ";"] {
         let line = format!("Sec-WebSocket-Extensions: {value}");
-        fails(with("X", &[&line]), HandshakeError::Extension);
-        fails(with("X", &[&line, &line]), HandshakeError::Extension);
+        fails(with("X", &[&line]), HandshakeError::Extension(Some(value.into())));
+        fails(with("X", &[&line, &line]), HandshakeError::Extension(None));
     }
 }
 
@@ -305,14 +306,15 @@ fn r46_r47_the_subprotocol_is_one_that_was_offered() {
     assert_eq!(opens(chosen(&["Sec-WebSocket-Protocol: chat"])), Some("chat".into()));
     assert_eq!(opens(chosen(&["sec-websocket-protocol:superchat "])), Some("superchat".into()));
     for value in ["Chat", "x", "", "chat, superchat", "chat,", "\"chat\"", "cha"] {
-        fails(chosen(&[&format!("Sec-WebSocket-Protocol: {value}")]), HandshakeError::Subprotocol);
+        let error = HandshakeError::Subprotocol(Some(value.into()));
+        fails(chosen(&[&format!("Sec-WebSocket-Protocol: {value}")]), error);
     }
     let line = "Sec-WebSocket-Protocol: chat";
-    fails(chosen(&[line, line]), HandshakeError::Subprotocol);
+    fails(chosen(&[line, line]), HandshakeError::Subprotocol(None));
     // None was offered.
     let (mut handshake, _) = connect(&Request::new("h", "/"), &Config::default());
     let mut bytes = golden().into_bytes();
-    assert_eq!(handshake.receive(&mut &mut bytes[..]).err(), Some(HandshakeError::Subprotocol));
+    assert_eq!(handshake.receive(&mut &mut bytes[..]).err(), Some(HandshakeError::Subprotocol(Some("chat".into()))));
 }
 
 #[test]
@@ -322,7 +324,7 @@ fn r48_the_reason_phrase_is_optional() {
         opens(line(fine));
     }
     for version in ["HTTP/1.0 101 x", "HTTP/2.0 101 x", "HTTP/1.2 101"] {
-        fails(line(version), HandshakeError::Version);
+        fails(line(version), HandshakeError::Head(HeadError::Version));
     }
     for malformed in [
         "HTTP/1.1 1O1 x",
@@ -334,15 +336,18 @@ fn r48_the_reason_phrase_is_optional() {
         "HTTP/1.1",
     ] {
         let error = answer(line(malformed)).unwrap_err();
-        assert!(matches!(error, HandshakeError::Malformed(_) | HandshakeError::Version), "{malformed}: {error:?}");
+        assert!(
+            matches!(error, HandshakeError::Head(HeadError::Malformed(_)) | HandshakeError::Head(HeadError::Version)),
+            "{malformed}: {error:?}"
+        );
     }
-    fails("\r\n".to_owned() + &golden(), HandshakeError::Malformed(Malformed::FirstByte));
-    fails("SSH-2.0-OpenSSH\r\n", HandshakeError::Malformed(Malformed::FirstByte));
-    fails("\u{15}\u{3}\u{1}", HandshakeError::Malformed(Malformed::FirstByte));
-    fails(golden().replace("\r\n", "\n"), HandshakeError::Malformed(Malformed::BareLf));
-    fails(with("X", &["X: y", " folded"]), HandshakeError::Malformed(Malformed::Folding));
-    fails(with("X", &["X : y"]), HandshakeError::Malformed(Malformed::FieldName));
-    fails(with("X", &["X: \0"]), HandshakeError::Malformed(Malformed::ControlCharacter));
+    fails("\r\n".to_owned() + &golden(), HandshakeError::Head(HeadError::Malformed(Malformed::FirstByte)));
+    fails("SSH-2.0-OpenSSH\r\n", HandshakeError::Head(HeadError::Malformed(Malformed::FirstByte)));
+    fails("\u{15}\u{3}\u{1}", HandshakeError::Head(HeadError::Malformed(Malformed::FirstByte)));
+    fails(golden().replace("\r\n", "\n"), HandshakeError::Head(HeadError::Malformed(Malformed::BareLf)));
+    fails(with("X", &["X: y", " folded"]), HandshakeError::Head(HeadError::Malformed(Malformed::Folding)));
+    fails(with("X", &["X : y"]), HandshakeError::Head(HeadError::Malformed(Malformed::FieldName)));
+    fails(with("X", &["X: \0"]), HandshakeError::Head(HeadError::Malformed(Malformed::ControlCharacter)));
 }
 
 /// R48, R50: a line that no answer has fails at its CRLF at the latest, whole and byte by byte.
@@ -354,15 +359,15 @@ fn r48_a_line_that_no_answer_has_fails_at_its_crlf() {
         // What follows does not change the verdict.
         fails(format!("{bytes}\r\nUpgrade: websocket\r\n\r\n"), error);
     };
-    let start_line = HandshakeError::Malformed(Malformed::StartLine);
+    let start_line = HandshakeError::Head(HeadError::Malformed(Malformed::StartLine));
     for line in ["HTTP/1.1 99 x\r\n", "HTTP/1.1 600\r\n", "HTTP/1.1 1O1\r\n", "HTTP/1.1 101 \x7f\r\n"] {
         fails_at_its_end(line, start_line.clone());
     }
     for line in ["Hello!\r\n", "H\r\n", "HTTP/1.1\r\n", "HTTP/2.0 101 x\r\n"] {
-        fails_at_its_end(line, HandshakeError::Version);
+        fails_at_its_end(line, HandshakeError::Head(HeadError::Version));
     }
     for field in ["foo\r\n", "a: b\r\nfoo\r\n", "foo ", ":"] {
-        let malformed = HandshakeError::Malformed(Malformed::FieldName);
+        let malformed = HandshakeError::Head(HeadError::Malformed(Malformed::FieldName));
         fails_at_its_end(&format!("HTTP/1.1 101 x\r\n{field}"), malformed.clone());
         fails_at_its_end(&format!("HTTP/1.1 100 x\r\n\r\nHTTP/1.1 101 x\r\n{field}"), malformed);
     }
@@ -373,7 +378,7 @@ fn r49_interim_answers_are_skipped_but_counted() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </s>\r\n\r\n";
     opens(interim.to_owned() + &golden());
     opens(interim.repeat(4) + &golden());
-    fails(interim.repeat(4) + "HTTP/1.1 102 Processing\r\n\r\n" + &golden(), HandshakeError::TooManyInterim);
+    fails(interim.repeat(4) + "HTTP/1.1 102 Processing\r\n\r\n" + &golden(), HandshakeError::TooManyInterim { max: 8 });
     assert_eq!(rejected(interim.to_owned() + "HTTP/1.1 404 x\r\nContent-Length: 1\r\n\r\nx"), (404, "x".into(), true));
 }
 
@@ -385,17 +390,26 @@ fn r50_limits_hold_for_answers_too() {
     let line = golden.lines().next().unwrap().len();
     let config = Config::default;
     assert!(run(&golden, &config().max_head_len(golden.len())).is_ok_and(|answer| answer.is_some()));
-    assert_eq!(run(&golden, &config().max_head_len(golden.len() - 1)), Err(HandshakeError::HeadTooLong));
+    assert_eq!(
+        run(&golden, &config().max_head_len(golden.len() - 1)),
+        Err(HeadError::TooLong { max: golden.len() - 1 }.into())
+    );
     assert!(run(&golden, &config().max_line_len(longest)).is_ok_and(|answer| answer.is_some()));
-    assert_eq!(run(&golden, &config().max_line_len(longest - 1)), Err(HandshakeError::FieldTooLong));
-    assert_eq!(run(&golden, &config().max_line_len(line - 1)), Err(HandshakeError::StartLineTooLong));
+    assert_eq!(
+        run(&golden, &config().max_line_len(longest - 1)),
+        Err(HeadError::FieldTooLong { max: longest - 1 }.into())
+    );
+    assert_eq!(
+        run(&golden, &config().max_line_len(line - 1)),
+        Err(HeadError::StartLineTooLong { max: line - 1 }.into())
+    );
     assert!(run(&golden, &config().max_headers(4)).is_ok_and(|answer| answer.is_some()));
-    assert_eq!(run(&golden, &config().max_headers(3)), Err(HandshakeError::TooManyFields));
+    assert_eq!(run(&golden, &config().max_headers(3)), Err(HeadError::TooManyFields { max: 3 }.into()));
     let endless = "HTTP/1.1 101\r\n".to_owned() + &"A: b\r\n".repeat(10_000);
-    assert_eq!(run(&endless, &config().max_headers(100_000)), Err(HandshakeError::HeadTooLong));
-    assert_eq!(run(&endless, &config()), Err(HandshakeError::TooManyFields));
+    assert_eq!(run(&endless, &config().max_headers(100_000)), Err(HeadError::TooLong { max: 16384 }.into()));
+    assert_eq!(run(&endless, &config()), Err(HeadError::TooManyFields { max: 100 }.into()));
     let long = "HTTP/1.1 101\r\nA: ".to_owned() + &"b".repeat(10_000);
-    assert_eq!(run(&long, &config()), Err(HandshakeError::FieldTooLong));
+    assert_eq!(run(&long, &config()), Err(HeadError::FieldTooLong { max: 8192 }.into()));
 }
 
 #[test]
@@ -522,9 +536,10 @@ fn r99_permessage_deflate_is_agreed_on_or_fails() {
     let (ours, theirs) = (client.deflate().unwrap(), server.deflate().unwrap());
     assert_eq!((ours.sending(), ours.receiving()), (theirs.receiving(), theirs.sending()));
 
+    const TWICE: &str = "permessage-deflate, permessage-deflate";
     for (wrong, error) in [
-        ("foo", HandshakeError::Extension),
-        ("permessage-deflate, permessage-deflate", HandshakeError::Extension),
+        ("foo", HandshakeError::Extension(Some("foo".into()))),
+        (TWICE, HandshakeError::Extension(Some(TWICE.into()))),
         ("permessage-deflate; foo", HandshakeError::Deflate(sansock::deflate::Declined::Unknown)),
         ("permessage-deflate; client_max_window_bits", HandshakeError::Deflate(sansock::deflate::Declined::Value)),
     ] {

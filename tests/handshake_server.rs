@@ -9,8 +9,9 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::BytesMut;
 use sansock::{
-    Config, Event, HandshakeError, Malformed, OriginPolicy, Refused, SendError, Timestamp, Transport, UpgradeError,
+    Config, Event, HandshakeError, HeadError, Malformed, OriginPolicy, Refused, Timestamp, Transport, UpgradeError,
     handshake::accept_key,
+    handshake::{FieldError, RequestError, ResponseError},
     server::{self, Response},
 };
 use support::{MINIMAL, REQUEST, Served, check_answer, config, every_cut, serve, serve_pieces, serve_with, with};
@@ -25,7 +26,7 @@ fn request(bytes: &str) -> server::Request {
 fn malformed(bytes: impl AsRef<[u8]>, why: Malformed) {
     let served = serve(&bytes);
     let text = String::from_utf8_lossy(bytes.as_ref());
-    assert_eq!(served.error, Some(HandshakeError::Malformed(why)), "{text:?}");
+    assert_eq!(served.error, Some(HandshakeError::Head(HeadError::Malformed(why))), "{text:?}");
     assert_eq!((served.status(), served.transport), (400, Transport::ShutdownWrite), "{text:?}");
 }
 
@@ -91,7 +92,11 @@ fn r1_another_method_than_get_surfaces_and_is_told_which_one_opens_a_websocket()
 fn r2_only_http_1_1_is_spoken() {
     for version in ["HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/1.2", "HTTP/3.0"] {
         let served = serve(REQUEST.replacen("HTTP/1.1", version, 1));
-        assert_eq!((served.error.clone(), served.status()), (Some(HandshakeError::Version), 505), "{version}");
+        assert_eq!(
+            (served.error.clone(), served.status()),
+            (Some(HandshakeError::Head(HeadError::Version)), 505),
+            "{version}"
+        );
     }
     for version in
         ["HTTP/1.1x", "http/1.1", "HTTP/1,1", "HTTP/11", "HTTP/1.", "HTTPS/1.1", "", "HTTP/1.1 ", "x HTTP/1.1"]
@@ -99,7 +104,7 @@ fn r2_only_http_1_1_is_spoken() {
         malformed(REQUEST.replacen("HTTP/1.1", version, 1), Malformed::StartLine);
     }
     malformed("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".replace("PRI", "PRI "), Malformed::StartLine);
-    assert_eq!(serve("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").error, Some(HandshakeError::Version));
+    assert_eq!(serve("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").error, Some(HandshakeError::Head(HeadError::Version)));
 }
 
 #[test]
@@ -234,7 +239,7 @@ fn r13_a_server_chooses_a_subprotocol_that_was_offered() {
     let request = request(REQUEST);
     for unoffered in ["x", "Chat", "chat, superchat", "", "chat\r\nX: y"] {
         let refused = request.accept(&Response::new().subprotocol(unoffered), &mut out).err();
-        assert_eq!(refused, Some(Refused::Response(SendError::Subprotocol)));
+        assert_eq!(refused, Some(Refused::Response(ResponseError::Subprotocol(unoffered.into()))));
         assert!(out.is_empty());
     }
     let preferred = request.preferred(&["x", "superchat", "chat"]);
@@ -353,10 +358,13 @@ fn r24_empty_lines_before_the_request_are_ignored_but_counted() {
     accepted(format!("\r\n{REQUEST}"));
     accepted(format!("\r\n\r\n\r\n{REQUEST}"));
     let served = serve("\r\n".repeat(100_000));
-    assert_eq!((served.error.clone(), served.status()), (Some(HandshakeError::HeadTooLong), 431));
+    assert_eq!((served.error.clone(), served.status()), (Some(HeadError::TooLong { max: 16384 }.into()), 431));
     let exact = Config::default().max_head_len(MINIMAL.len() + 2);
     assert!(serve_with(format!("\r\n{MINIMAL}"), &exact).accepted());
-    assert_eq!(serve_with(format!("\r\n\r\n{MINIMAL}"), &exact).error, Some(HandshakeError::HeadTooLong));
+    assert_eq!(
+        serve_with(format!("\r\n\r\n{MINIMAL}"), &exact).error,
+        Some(HeadError::TooLong { max: MINIMAL.len() + 2 }.into())
+    );
 }
 
 #[test]
@@ -451,36 +459,45 @@ fn r28_limits_are_inclusive() {
     let longest = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==".len();
     let lines = Config::default();
     assert_eq!(error(MINIMAL, &lines.clone().max_line_len(longest)), None);
-    assert_eq!(error(MINIMAL, &lines.clone().max_line_len(longest - 1)), Some(HandshakeError::FieldTooLong));
-    assert_eq!(error(MINIMAL, &lines.clone().max_line_len(line - 1)), Some(HandshakeError::StartLineTooLong));
-    assert_eq!(error(MINIMAL, &lines.max_line_len(line)), Some(HandshakeError::FieldTooLong));
+    assert_eq!(
+        error(MINIMAL, &lines.clone().max_line_len(longest - 1)),
+        Some(HeadError::FieldTooLong { max: longest - 1 }.into())
+    );
+    assert_eq!(
+        error(MINIMAL, &lines.clone().max_line_len(line - 1)),
+        Some(HeadError::StartLineTooLong { max: line - 1 }.into())
+    );
+    assert_eq!(error(MINIMAL, &lines.max_line_len(line)), Some(HeadError::FieldTooLong { max: line }.into()));
     let fields = Config::default();
     assert_eq!(error(MINIMAL, &fields.clone().max_headers(5)), None);
-    assert_eq!(error(MINIMAL, &fields.clone().max_headers(4)), Some(HandshakeError::TooManyFields));
-    assert_eq!(error(MINIMAL, &fields.max_headers(0)), Some(HandshakeError::TooManyFields));
+    assert_eq!(error(MINIMAL, &fields.clone().max_headers(4)), Some(HeadError::TooManyFields { max: 4 }.into()));
+    assert_eq!(error(MINIMAL, &fields.max_headers(0)), Some(HeadError::TooManyFields { max: 0 }.into()));
     let head = Config::default();
     assert_eq!(error(MINIMAL, &head.clone().max_head_len(MINIMAL.len())), None);
-    assert_eq!(error(MINIMAL, &head.clone().max_head_len(MINIMAL.len() - 1)), Some(HandshakeError::HeadTooLong));
-    assert_eq!(error(MINIMAL, &head.max_head_len(0)), Some(HandshakeError::HeadTooLong));
+    assert_eq!(
+        error(MINIMAL, &head.clone().max_head_len(MINIMAL.len() - 1)),
+        Some(HeadError::TooLong { max: MINIMAL.len() - 1 }.into())
+    );
+    assert_eq!(error(MINIMAL, &head.max_head_len(0)), Some(HeadError::TooLong { max: 0 }.into()));
 
     // The defaults.
     let path = |len: usize| REQUEST.replacen("/chat", &format!("/{}", "p".repeat(len - 1)), 1);
     let room = 8192 - "GET  HTTP/1.1".len();
     assert_eq!(error(&path(room), &config()), None);
     let served = serve(path(room + 1));
-    assert_eq!((served.error.clone(), served.status()), (Some(HandshakeError::StartLineTooLong), 414));
+    assert_eq!((served.error.clone(), served.status()), (Some(HeadError::StartLineTooLong { max: 8192 }.into()), 414));
     let field = |len: usize| with("X", &[&format!("X: {}", "v".repeat(len - 3))]);
     assert_eq!(error(&field(8192), &config()), None);
-    assert_eq!(error(&field(8193), &config()), Some(HandshakeError::FieldTooLong));
+    assert_eq!(error(&field(8193), &config()), Some(HeadError::FieldTooLong { max: 8192 }.into()));
     let fields = |count: usize| with("X", &vec!["X: y"; count - 8]);
     assert_eq!(error(&fields(100), &config()), None);
-    assert_eq!(error(&fields(101), &config()), Some(HandshakeError::TooManyFields));
+    assert_eq!(error(&fields(101), &config()), Some(HeadError::TooManyFields { max: 100 }.into()));
     let empty = format!("A: {}", "v".repeat(8000));
     let rest = 16384 - with("X", &[&empty, "B: "]).len();
     let head = |more: usize| with("X", &[&empty, &format!("B: {}", "v".repeat(more))]);
     assert_eq!(head(rest).len(), 16384);
     assert_eq!(error(&head(rest), &config()), None);
-    assert_eq!(error(&head(rest + 1), &config()), Some(HandshakeError::HeadTooLong));
+    assert_eq!(error(&head(rest + 1), &config()), Some(HeadError::TooLong { max: 16384 }.into()));
     // More fields than are parsed on the stack.
     assert!(serve_with(with("X", &["X: y"; 500]), &config().max_headers(1000)).accepted());
 }
@@ -525,7 +542,7 @@ fn r29_a_line_that_no_request_has_fails_at_its_crlf() {
         // What follows does not change the verdict.
         assert_eq!(serve(format!("{bytes}\r\nHost: h\r\n\r\n")), served, "{bytes:?}");
     };
-    let start_line = HandshakeError::Malformed(Malformed::StartLine);
+    let start_line = HandshakeError::Head(HeadError::Malformed(Malformed::StartLine));
     for line in
         ["HELO relay\r\n", "SSH-2.0-x\r\n", "GET /\r\n", "GET\r\n", "GET / HTTP/1\r\n", "GET /\x7f HTTP/1.1\r\n"]
     {
@@ -533,11 +550,11 @@ fn r29_a_line_that_no_request_has_fails_at_its_crlf() {
         fails(&format!("\r\n{line}"), start_line.clone());
     }
     for line in ["GET / HTTP/1.0\r\n", "GET / HTTP/2.0\r\n", "PRI * HTTP/2.0\r\n"] {
-        fails(line, HandshakeError::Version);
+        fails(line, HandshakeError::Head(HeadError::Version));
     }
     // A name fails at the first byte that none has; one without its colon at its CRLF.
     for field in ["foo\r\n", "a: b\r\nfoo\r\n", "foo ", ":", "a\u{7f}", "(", "f\""] {
-        fails(&format!("GET / HTTP/1.1\r\n{field}"), HandshakeError::Malformed(Malformed::FieldName));
+        fails(&format!("GET / HTTP/1.1\r\n{field}"), HandshakeError::Head(HeadError::Malformed(Malformed::FieldName)));
     }
     for (field, why) in [
         ("foo\rx", Malformed::BareCr),
@@ -545,7 +562,7 @@ fn r29_a_line_that_no_request_has_fails_at_its_crlf() {
         ("foo\0", Malformed::ControlCharacter),
         ("foo: \x7f", Malformed::FieldValue),
     ] {
-        fails(&format!("GET / HTTP/1.1\r\n{field}"), HandshakeError::Malformed(why));
+        fails(&format!("GET / HTTP/1.1\r\n{field}"), HandshakeError::Head(HeadError::Malformed(why)));
     }
 }
 
@@ -658,28 +675,28 @@ fn r32_an_application_answers_with_any_status() {
         &b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /other\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"[..]
     );
     let len = out.len();
-    assert_eq!(redirect.reject(401, &[], b"", &mut out), Err(SendError::Answered));
-    assert_eq!(redirect.accept(&Response::new(), &mut out).err(), Some(Refused::Response(SendError::Answered)));
+    assert_eq!(redirect.reject(401, &[], b"", &mut out), Err(ResponseError::Answered));
+    assert_eq!(redirect.accept(&Response::new(), &mut out).err(), Some(Refused::Response(ResponseError::Answered)));
     assert_eq!(out.len(), len);
 
     let unanswered = request(REQUEST);
     for status in [0, 99, 100, 101, 199, 600, 999] {
-        assert_eq!(unanswered.reject(status, &[], b"", &mut out), Err(SendError::Status));
+        assert_eq!(unanswered.reject(status, &[], b"", &mut out), Err(ResponseError::Status(status)));
     }
-    assert_eq!(unanswered.reject(204, &[], b"x", &mut out), Err(SendError::Status));
+    assert_eq!(unanswered.reject(204, &[], b"x", &mut out), Err(ResponseError::Status(204)));
     for (name, error) in [
-        ("content-length", SendError::ManagedField("content-length")),
-        ("Transfer-Encoding", SendError::ManagedField("transfer-encoding")),
-        ("CONNECTION", SendError::ManagedField("connection")),
-        ("a b", SendError::FieldName),
-        ("", SendError::FieldName),
-        ("a:", SendError::FieldName),
-        ("a\r\nb", SendError::FieldName),
+        ("content-length", FieldError::Managed("content-length")),
+        ("Transfer-Encoding", FieldError::Managed("transfer-encoding")),
+        ("CONNECTION", FieldError::Managed("connection")),
+        ("a b", FieldError::Name("a b".into())),
+        ("", FieldError::Name("".into())),
+        ("a:", FieldError::Name("a:".into())),
+        ("a\r\nb", FieldError::Name("a\r\nb".into())),
     ] {
-        assert_eq!(unanswered.reject(401, &[(name, b"x")], b"", &mut out), Err(error));
+        assert_eq!(unanswered.reject(401, &[(name, b"x")], b"", &mut out), Err(error.into()));
     }
     for value in [&b"a\r\nb: c"[..], b"a\nb", b"a\rb", b"\0", b"\x7f"] {
-        assert_eq!(unanswered.reject(401, &[("a", value)], b"", &mut out), Err(SendError::FieldValue));
+        assert_eq!(unanswered.reject(401, &[("a", value)], b"", &mut out), Err(FieldError::Value("a".into()).into()));
     }
     assert_eq!(out.len(), len);
     out.clear();
@@ -701,10 +718,10 @@ fn r33_fields_of_the_application_do_not_replace_those_of_the_handshake() {
         ("Transfer-Encoding", "transfer-encoding"),
     ] {
         let refused = request.accept(&Response::new().headers(&[(name, b"x")]), &mut out).err();
-        assert_eq!(refused, Some(Refused::Response(SendError::ManagedField(own))));
+        assert_eq!(refused, Some(Refused::Response(FieldError::Managed(own).into())));
     }
     let refused = request.accept(&Response::new().headers(&[("a", b"b\r\nc: d")]), &mut out).err();
-    assert_eq!(refused, Some(Refused::Response(SendError::FieldValue)));
+    assert_eq!(refused, Some(Refused::Response(FieldError::Value("a".into()).into())));
     assert!(out.is_empty());
     // It was the caller's fault, so the request can be answered still.
     request.accept(&Response::new().headers(&[("Set-Cookie", b"a=b"), ("Server", b"s")]), &mut out).unwrap();
@@ -795,9 +812,9 @@ fn a_request_from_an_http_library_takes_the_same_way() {
         ]
     );
     let from = |method, target, field| server::Request::from_parts(method, target, [field], &config());
-    assert_eq!(from("G T", "/", ("a", b"b")).err(), Some(SendError::FieldName));
-    assert_eq!(from("GET", "", ("a", b"b")).err(), Some(SendError::Target));
-    assert_eq!(from("GET", "/", ("a", b"\r\n")).err(), Some(SendError::FieldValue));
+    assert_eq!(from("G T", "/", ("a", b"b")).err(), Some(RequestError::Method("G T".into())));
+    assert_eq!(from("GET", "", ("a", b"b")).err(), Some(RequestError::Target(String::new())));
+    assert_eq!(from("GET", "/", ("a", b"\r\n")).err(), Some(FieldError::Value("a".into()).into()));
     let chunked = from("GET", "/", ("Transfer-Encoding", b"chunked")).unwrap();
     assert_eq!(chunked.verdict(), Err(UpgradeError::Host));
 }
@@ -928,7 +945,7 @@ fn r32_a_refused_request_is_known_to_its_handshake() {
     }
     // An answer that was not given changes nothing.
     let not_given = |request: &server::Request, out: &mut BytesMut| {
-        assert_eq!(request.reject(99, &[], b"", out), Err(SendError::Status));
+        assert_eq!(request.reject(99, &[], b"", out), Err(ResponseError::Status(99)));
     };
     let mut handshake = refuse_later(&config, false, not_given);
     assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::KeepOpen, Some(seconds(11))));
@@ -945,7 +962,7 @@ fn r32_an_accepted_request_leaves_the_input_to_the_connection() {
     let mut handshake = server::Handshake::new(&config());
     let request = handshake.receive(&mut input, &mut out).unwrap().unwrap();
     request.accept(&Response::new(), &mut out).unwrap();
-    assert_eq!(request.reject(404, &[], b"", &mut out), Err(SendError::Answered));
+    assert_eq!(request.reject(404, &[], b"", &mut out), Err(ResponseError::Answered));
     assert!(matches!(handshake.receive(&mut input, &mut out), Ok(None)));
     assert_eq!((&*input, handshake.transport()), (&b"\x81\x80mask"[..], Transport::KeepOpen));
 }
@@ -1050,4 +1067,41 @@ fn what_authenticates_a_user_is_not_in_debug_output() {
     let secret = with("X", &["Authorization: Basic c2VjcmV0", "Cookie: c2VjcmV0", "Other: shown"]);
     let debug = format!("{:?}", request(&secret));
     assert!(!debug.contains("c2VjcmV0") && debug.contains("shown"), "{debug}");
+}
+
+/// The request is read once; the limits of its head are those of the handshake.
+#[test]
+fn a_request_is_judged_by_the_configuration_that_it_is_given_later() {
+    let strict = config().origin(OriginPolicy::list(["https://other.example"])).max_message_len(5);
+    let request = request(REQUEST);
+    assert_eq!(request.verdict(), Ok(()));
+    let request = request.with_config(&strict);
+    assert_eq!(request.verdict(), Err(UpgradeError::Origin));
+    let request = request.with_config(&strict.origin(OriginPolicy::any()));
+    assert_eq!(request.verdict(), Ok(()));
+    let mut connection = request.accept(&Response::new(), &mut BytesMut::new()).unwrap();
+    let mut frame = *b"\x82\x86\0\0\0\0";
+    let error = connection.receive(&mut &mut frame[..], &mut BytesMut::new()).unwrap_err();
+    assert_eq!(error, sansock::Error::TooBig, "6 bytes are over its limit of 5");
+}
+
+#[test]
+fn a_predicate_is_asked_when_the_request_is_judged() {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = asked.clone();
+    let policy = OriginPolicy::predicate(move |origin| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        origin == "http://example.com"
+    });
+    let request = request(REQUEST).with_config(&config().origin(policy));
+    assert_eq!(asked.load(Ordering::Relaxed), 0, "not when it is read");
+    assert_eq!(request.verdict(), Ok(()));
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    request.accept(&Response::new(), &mut BytesMut::new()).unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
 }

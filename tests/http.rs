@@ -3,9 +3,11 @@
 
 use http::{Method, Request, Response, StatusCode, Version, header::HOST};
 use sansock::{
-    Config, HandshakeError, OriginPolicy, Refused, SendError, UpgradeError,
+    Config, HandshakeError, OriginPolicy, Refused, UpgradeError,
     adapter::http::{accept, connect, extended_connect, fields, refusal, request, request_from_parts},
-    client, server,
+    client,
+    handshake::FieldError,
+    server,
 };
 
 fn config() -> Config {
@@ -116,7 +118,7 @@ fn a_refusal_says_why() {
         (&answer.headers()["upgrade"], &answer.headers()["sec-websocket-version"]),
         (&"websocket".parse().unwrap(), &"13".parse().unwrap())
     );
-    let answer = refusal(Refused::Response(SendError::FieldValue));
+    let answer = refusal(Refused::Response(FieldError::Value("a".into()).into()));
     assert_eq!((answer.status(), answer.headers().len()), (StatusCode::INTERNAL_SERVER_ERROR, 0));
 }
 
@@ -128,11 +130,11 @@ fn a_name_that_is_too_long_is_the_callers_fault() {
     let (_, sent) = connect(&ask(), &config(), [7; 32]).unwrap();
     let received = request(&sent, None, &config()).unwrap();
     let refused = accept(&received, &server::Response::new().headers(&fields)).err();
-    assert_eq!(refused, Some(SendError::FieldName.into()));
+    assert_eq!(refused, Some(Refused::Response(FieldError::Name(long.clone()).into())));
     assert!(accept(&received, &server::Response::new()).is_ok());
     let ask = client::Request::new("h", "/").headers(&fields);
-    assert_eq!(connect(&ask, &config(), [7; 32]).err(), Some(SendError::FieldName));
-    assert_eq!(extended_connect(&ask, &config(), [7; 32]).err(), Some(SendError::FieldName));
+    assert_eq!(connect(&ask, &config(), [7; 32]).err(), Some(FieldError::Name(long.clone()).into()));
+    assert_eq!(extended_connect(&ask, &config(), [7; 32]).err(), Some(FieldError::Name(long.clone()).into()));
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! The conversation with proxies: HTTP CONNECT (RFC 9110 §9.3.6), SOCKS5 (RFC 1928, RFC 1929).
-#![cfg(feature = "handshake")]
+#![cfg(feature = "route")]
 
 use std::{collections::HashMap, time::Duration};
 
 use bytes::BytesMut;
 use sansock::{
-    Config, HandshakeError, Malformed, SendError, Timestamp, Transport,
-    handshake::{
-        Route, Uri, UriError,
+    Config, HeadError, Malformed, Timestamp, Transport,
+    handshake::{RequestError, Uri, UriError},
+    route::{
+        Route,
         proxy::{Proxies, Proxy, ProxyError, ProxyUriError, SocksReply, Tunnel},
     },
 };
@@ -98,14 +99,14 @@ fn http_what_is_no_head_or_too_long_fails_at_once() {
         Err(ProxyError::Head(error)) => error,
         other => panic!("{other:?}"),
     };
-    assert_eq!(fails(b"\x05\0"), HandshakeError::Malformed(Malformed::FirstByte));
-    assert_eq!(fails(b"HTTP/1.1 200 OK\n\n"), HandshakeError::Malformed(Malformed::BareLf));
-    assert_eq!(fails(b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n"), HandshakeError::Malformed(Malformed::FieldName));
+    assert_eq!(fails(b"\x05\0"), HeadError::Malformed(Malformed::FirstByte));
+    assert_eq!(fails(b"HTTP/1.1 200 OK\n\n"), HeadError::Malformed(Malformed::BareLf));
+    assert_eq!(fails(b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n"), HeadError::Malformed(Malformed::FieldName));
     let (mut tunnel, mut out) = begin("http://proxy", "h", 1);
     let mut endless = b"HTTP/1.1 200 OK\r\n".to_vec();
     endless.extend(b"A: b\r\n".repeat(101));
     let result = tunnel.receive(&mut &mut endless[..], &mut out);
-    assert_eq!(result, Err(ProxyError::Head(HandshakeError::TooManyFields)));
+    assert_eq!(result, Err(ProxyError::Head(HeadError::TooManyFields { max: 100 })));
     // Interim answers do not go on for ever.
     let interim = b"HTTP/1.1 100 x\r\n\r\n".repeat(9);
     assert!(matches!(every_cut("http://proxy", &interim).0, Err(ProxyError::Rejected(_))));
@@ -114,10 +115,10 @@ fn http_what_is_no_head_or_too_long_fails_at_once() {
 #[test]
 fn http_a_line_that_no_answer_has_fails_at_its_crlf() {
     for (bytes, error) in [
-        ("Hello!\r\n", HandshakeError::Version),
-        ("HTTP/1.1 600 x\r\n", HandshakeError::Malformed(Malformed::StartLine)),
-        ("HTTP/1.1 200 x\r\nfoo\r\n", HandshakeError::Malformed(Malformed::FieldName)),
-        ("HTTP/1.1 200 x\r\na ", HandshakeError::Malformed(Malformed::FieldName)),
+        ("Hello!\r\n", HeadError::Version),
+        ("HTTP/1.1 600 x\r\n", HeadError::Malformed(Malformed::StartLine)),
+        ("HTTP/1.1 200 x\r\nfoo\r\n", HeadError::Malformed(Malformed::FieldName)),
+        ("HTTP/1.1 200 x\r\na ", HeadError::Malformed(Malformed::FieldName)),
     ] {
         let before = &bytes.as_bytes()[..bytes.len() - 1];
         assert_eq!(every_cut("http://proxy", before).0, Ok(false), "{bytes:?}");
@@ -286,7 +287,8 @@ fn where_no_tunnel_can_lead_is_the_callers_error() {
         let proxy = Proxy::parse(proxy).unwrap();
         let mut out = BytesMut::new();
         let mut refused = |host: &str, port| {
-            assert_eq!(proxy.connect(host, port, &Config::default(), &mut out).err(), Some(SendError::Host), "{host}");
+            let error = proxy.connect(host, port, &Config::default(), &mut out).err();
+            assert!(matches!(error, Some(RequestError::Host(text)) if text.contains(host)), "{host}");
             assert!(out.is_empty());
         };
         for host in ["", "a b", "a\r\nX: y", "a/b", "a:b", "[::1]", "a@b", "\u{e9}"] {
@@ -297,7 +299,7 @@ fn where_no_tunnel_can_lead_is_the_callers_error() {
     let long = "x".repeat(256);
     let mut out = BytesMut::new();
     let result = Proxy::parse("socks5://proxy").unwrap().connect(&long, 1, &Config::default(), &mut out);
-    assert_eq!((result.err(), out.len()), (Some(SendError::Host), 0));
+    assert_eq!((result.err(), out.len()), (Some(RequestError::Host(long.clone())), 0));
     assert!(Proxy::parse("socks5://proxy").unwrap().connect(&long[1..], 1, &Config::default(), &mut out).is_ok());
 }
 
@@ -409,11 +411,11 @@ fn variables_are_read_only_by_name_and_in_their_order() {
 #[test]
 fn a_route_goes_through_the_proxy_of_each_server() {
     let proxies = Proxies::all(Proxy::parse("socks5h://p").unwrap()).except("direct");
-    let route = Route::new("wss://[::1]/", |request| request.proxies(&proxies)).unwrap();
+    let route = Route::new("wss://[::1]/").unwrap().proxies(&proxies);
     assert_eq!(route.next_hop(), ("p", 1080));
-    let route = Route::new("wss://direct/", |request| request.proxies(&proxies)).unwrap();
+    let route = Route::new("wss://direct/").unwrap().proxies(&proxies);
     assert_eq!(route.next_hop(), ("direct", 443));
     assert!(route.proxy().is_none());
-    let route = Route::new("ws://h:9/", |request| request).unwrap();
+    let route = Route::new("ws://h:9/").unwrap();
     assert_eq!(route.next_hop(), ("h", 9));
 }

@@ -4,9 +4,8 @@
 use std::{cell::RefCell, io, time::Duration};
 
 use sansock::{
-    HandshakeError,
+    Backoff, HandshakeError,
     adapter::tokio::{Error, Reconnect},
-    backoff::Backoff,
 };
 use smol::stream::StreamExt;
 use tokio::time::{Instant, sleep, timeout};
@@ -205,7 +204,7 @@ fn a_task_may_reconnect() {
     }
     is_send(&run(String::new()));
     let config = sansock::Config::default();
-    let ask = |request: sansock::client::Request<'static>| request.max_redirects(0);
+    let ask = |route: sansock::route::Route<'static>| route.max_redirects(0);
     is_send(&sansock::adapter::tokio::connect_with("ws://h", &config, ask));
     #[cfg(feature = "tls")]
     is_send(&sansock::adapter::tokio::tls::connect("wss://h", &config));

@@ -1,12 +1,13 @@
 //! Redirects of a client: RFC 9110 §10.2.2, §15.4; RFC 3986 §5.
-#![cfg(feature = "handshake")]
+#![cfg(feature = "route")]
 
 use bytes::BytesMut;
 use sansock::{
     Config, HandshakeError,
     client::{self, Request, Response},
-    handshake::{
-        Route, Uri, UriError,
+    handshake::{Uri, UriError},
+    route::{
+        Route,
         redirect::{Redirect, RedirectError, location},
     },
 };
@@ -125,10 +126,12 @@ fn credentials_in_a_location_are_not_used_and_ours_stay_at_their_origin() {
 #[test]
 fn a_route_asks_the_same_at_the_same_origin() {
     let headers: [(&str, &[u8]); 3] = [("Cookie", b"c"), ("X-Key", b"k"), ("X-Plain", b"p")];
-    let mut route = Route::new("ws://me:secret@h:81/here", |request| {
-        request.headers(&headers).secret_headers(&["x-key"]).subprotocols(&["chat"]).origin("http://o")
-    })
-    .unwrap();
+    let mut route = Route::new("ws://me:secret@h:81/here")
+        .unwrap()
+        .headers(&headers)
+        .secret_headers(&["x-key"])
+        .subprotocols(&["chat"])
+        .origin("http://o");
     assert_eq!(route.next_hop(), ("h", 81));
     let first = sent(&route);
     assert_eq!(route.follow(&redirect_to("/there")), Ok(true));
@@ -142,10 +145,12 @@ fn a_route_asks_the_same_at_the_same_origin() {
 fn a_route_leaves_what_is_secret_at_its_origin_and_does_not_take_it_up_again() {
     let headers: [(&str, &[u8]); 5] =
         [("COOKIE", b"c"), ("Proxy-Authorization", b"a"), ("X-Key", b"k"), ("X-Plain", b"p"), ("Cookie2", b"d")];
-    let mut route = Route::new("ws://me:secret@h/", |request| {
-        request.headers(&headers).secret_headers(&["x-key"]).subprotocols(&["chat"]).origin("http://o")
-    })
-    .unwrap();
+    let mut route = Route::new("ws://me:secret@h/")
+        .unwrap()
+        .headers(&headers)
+        .secret_headers(&["x-key"])
+        .subprotocols(&["chat"])
+        .origin("http://o");
     for back in ["ws://elsewhere/a", "ws://h/", "/"] {
         assert_eq!(route.follow(&redirect_to(back)), Ok(true));
         let request = sent(&route).to_lowercase();
@@ -158,7 +163,7 @@ fn a_route_leaves_what_is_secret_at_its_origin_and_does_not_take_it_up_again() {
     }
     // Also an Authorization of the caller's own, and without any of ours in its place.
     let bearer: [(&str, &[u8]); 1] = [("Authorization", b"Bearer t")];
-    let mut route = Route::new("ws://me:secret@h/", |request| request.headers(&bearer)).unwrap();
+    let mut route = Route::new("ws://me:secret@h/").unwrap().headers(&bearer);
     assert!(sent(&route).contains("Authorization: Bearer t") && !sent(&route).contains("Basic"));
     assert_eq!(route.follow(&redirect_to("wss://h/")), Ok(true));
     assert!(!sent(&route).contains("Authorization") && route.uri().is_secure());
@@ -166,27 +171,27 @@ fn a_route_leaves_what_is_secret_at_its_origin_and_does_not_take_it_up_again() {
 
 #[test]
 fn a_route_counts() {
-    let mut route = Route::new("ws://h/", |request| request.max_redirects(2)).unwrap();
+    let mut route = Route::new("ws://h/").unwrap().max_redirects(2);
     assert_eq!(route.follow(&redirect_to("/1")), Ok(true));
     assert_eq!(route.follow(&redirect_to("/2")), Ok(true));
     assert_eq!(route.follow(&redirect_to("/3")), Err(RedirectError::TooMany));
     assert_eq!(route.uri().target(), "/2");
     // The limit of those who say nothing.
-    let mut route = Route::new("ws://h/", |request| request).unwrap();
+    let mut route = Route::new("ws://h/").unwrap();
     assert_eq!((0..99).take_while(|_| route.follow(&redirect_to("/")) == Ok(true)).count(), 10);
     // Who follows none gets the answer.
-    let mut route = Route::new("ws://h/", |request| request.max_redirects(0)).unwrap();
+    let mut route = Route::new("ws://h/").unwrap().max_redirects(0);
     assert_eq!(route.follow(&redirect_to("/")), Ok(false));
     assert_eq!(route.follow(&redirect_to("ftp://h/")), Ok(false));
 }
 
 #[test]
 fn a_route_ends_at_what_is_no_redirect_and_stays_where_it_is_on_an_error() {
-    let mut route = Route::new("wss://h/a", |request| request).unwrap();
+    let mut route = Route::new("wss://h/a").unwrap();
     assert_eq!(route.follow(&HandshakeError::Timeout), Ok(false));
     assert_eq!(route.follow(&refusal("HTTP/1.1 404 x\r\nLocation: /\r\nContent-Length: 0\r\n\r\n")), Ok(false));
     assert_eq!(route.follow(&redirect_to("ws://h/")), Err(RedirectError::Insecure));
     assert_eq!(route.follow(&redirect_to("a b")), Err(RedirectError::Location(UriError::Character)));
     assert_eq!((route.uri().target().as_ref(), route.uri().is_secure()), ("/a", true));
-    assert_eq!(Route::new("http://h/", |request| request).err(), Some(UriError::Scheme));
+    assert_eq!(Route::new("http://h/").err(), Some(UriError::Scheme));
 }

@@ -195,12 +195,12 @@ fn r77_control_payload_that_is_too_long_is_refused_and_changes_nothing() {
         session.connection.pong(&[8; 125], &mut session.out).unwrap();
         let before = session.trace();
         let (connection, out) = (&mut session.connection, &mut session.out);
-        assert_eq!(connection.ping(&[0; 126], out), Err(SendError::TooLong));
-        assert_eq!(connection.pong(&[0; 126], out), Err(SendError::TooLong));
-        assert_eq!(connection.ping(&vec![0; 70_000], out), Err(SendError::TooLong));
-        assert_eq!(connection.close(goodbye(1000, &"é".repeat(62)), out), Err(SendError::TooLong));
-        assert_eq!(connection.send_header(Kind::Text, 1 << 63, true).err(), Some(SendError::TooLong));
-        assert_eq!(connection.send_header(Kind::Text, u64::MAX, false).err(), Some(SendError::TooLong));
+        assert_eq!(connection.ping(&[0; 126], out), Err(SendError::ControlTooLong(126)));
+        assert_eq!(connection.pong(&[0; 126], out), Err(SendError::ControlTooLong(126)));
+        assert_eq!(connection.ping(&vec![0; 70_000], out), Err(SendError::ControlTooLong(70_000)));
+        assert_eq!(connection.close(goodbye(1000, &"é".repeat(62)), out), Err(SendError::ReasonTooLong(124)));
+        assert_eq!(connection.send_header(Kind::Text, 1 << 63, true).err(), Some(SendError::FrameTooLong(1 << 63)));
+        assert_eq!(connection.send_header(Kind::Text, u64::MAX, false).err(), Some(SendError::FrameTooLong(u64::MAX)));
         assert_eq!(session.trace(), before);
         // 123 bytes of a reason, in one character less.
         let longest = format!("{}x", "é".repeat(61));

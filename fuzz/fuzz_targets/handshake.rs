@@ -8,7 +8,10 @@
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use sansock::{Config, Connection, HandshakeError, OriginPolicy, Refused, SendError, State, Transport, client, server};
+use sansock::{
+    Config, Connection, HandshakeError, HeadError, OriginPolicy, Refused, State, Transport, client,
+    handshake::ResponseError, server,
+};
 use sansock_fuzz::{
     cuts::Cuts,
     http::{Front, Head, Limits, base64, head, is_hopeless, status_line},
@@ -131,7 +134,7 @@ fn answer(request: &server::Request, handshake: &server::Handshake, out: &mut By
     }
     let written = out.len();
     let again = request.accept(&server::Response::new(), out);
-    assert!(matches!(again, Err(Refused::Response(SendError::Answered))) && out.len() == written);
+    assert!(matches!(again, Err(Refused::Response(ResponseError::Answered))) && out.len() == written);
 
     let connected = accepted.is_ok();
     if let Ok(connection) = accepted {
@@ -185,7 +188,7 @@ fn judge_server(outcome: &Outcome, stream: &[u8], limits: Limits) {
             if let Front::Head(head) = front {
                 let of_the_body = match error {
                     HandshakeError::TransferEncoding => !head.all("transfer-encoding").is_empty(),
-                    HandshakeError::Malformed(_) => !head.all("content-length").is_empty(),
+                    HandshakeError::Head(HeadError::Malformed(_)) => !head.all("content-length").is_empty(),
                     _ => false,
                 };
                 assert!(of_the_body, "{error} in a valid request");
@@ -302,7 +305,7 @@ fn judge_client(outcome: &Outcome, stream: &[u8], limits: Limits, accept: &str) 
         }
         (Some(Err(HandshakeError::Rejected(_))), _) => panic!("handed out what is no answer"),
         (Some(Err(error)), Front::Head(head)) => {
-            let too_many = *error == HandshakeError::TooManyInterim;
+            let too_many = matches!(error, HandshakeError::TooManyInterim { .. });
             assert!(too_many || !head.opens_websocket(accept, &SUBPROTOCOLS), "{error} in a valid answer");
         }
         (Some(Err(_)), _) => assert_eq!(outcome.eof, Ok(())),

@@ -11,8 +11,9 @@ use libfuzzer_sys::fuzz_target;
 use sansock::{
     Config, HandshakeError, Transport,
     client::{self, Request},
-    handshake::{
-        Route, Uri,
+    handshake::Uri,
+    route::{
+        Route,
         proxy::{Proxies, Proxy, ProxyError},
         redirect::{RedirectError, location},
     },
@@ -154,7 +155,7 @@ fn redirect(base: &str, target: &[u8]) {
     assert!(path.split('/').all(|segment| segment != "." && segment != ".."), "{path}");
 
     // A route goes the same way, and once there, the same place is no other.
-    let mut route = Route::new(base, |request| request).expect("a valid URI");
+    let mut route = Route::new(base).expect("a valid URI");
     assert_eq!(route.follow(&refusal), Ok(true));
     assert_eq!(route.uri(), to);
     let mut out = BytesMut::new();

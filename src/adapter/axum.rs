@@ -21,7 +21,7 @@
 use core::fmt;
 use std::borrow::Cow;
 
-use ::http::{Request, request::Parts};
+use ::http::request::Parts;
 use ::hyper::upgrade::OnUpgrade;
 use axum_core::{
     body::Body,
@@ -30,32 +30,23 @@ use axum_core::{
 };
 
 pub use super::{Error, hyper::WebSocket};
-use super::{
-    http::{refusal, request_from_parts},
-    hyper::{Upgrade, protocol},
-};
-use crate::{
-    Config, OriginPolicy,
-    handshake::{Refused, UpgradeError},
-    server,
-};
+use super::{http::refusal, hyper::Upgrade};
+use crate::{Config, OriginPolicy, handshake::UpgradeError, server};
 
 /// A request for a WebSocket. Every other request is refused before the handler is called.
 ///
 /// Extracts from the request's parts, so it stands before an extractor of the body.
 #[must_use = "the client waits for the answer of `on_upgrade`"]
 pub struct WebSocketUpgrade {
-    /// What the request is read from once more when its configuration is known.
-    head: Parts,
     upgrade: Upgrade,
-    config: Config,
     protocol: Option<Cow<'static, str>>,
 }
 
 impl WebSocketUpgrade {
-    /// Configures the connection, and whom [`Config::origin`] lets in; [`Config::default`] if this is not called.
+    /// Configures the connection, and which web pages may connect ([`Config::origin`]); [`Config::default`] if this is not
+    /// called.
     pub fn config(mut self, config: &Config) -> Self {
-        self.config = config.clone();
+        self.upgrade = self.upgrade.with_config(config);
         self
     }
 
@@ -87,23 +78,22 @@ impl WebSocketUpgrade {
         C: FnOnce(WebSocket) -> F + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let protocol = self.protocol.clone();
-        let answer = self.into_upgrade().map_err(Refused::from).and_then(|upgrade| {
-            let (answer, websocket) = upgrade.accept(&server::Response::new().subprotocol(protocol.as_deref()))?;
+        let answer = self.upgrade.accept(&server::Response::new().subprotocol(self.protocol.as_deref()));
+        let answer = answer.map(|(answer, websocket)| {
             ::tokio::spawn(async {
                 if let Ok(websocket) = websocket.await {
                     callback(websocket).await;
                 }
             });
-            Ok(answer.map(|()| Body::empty()))
+            answer.map(|()| Body::empty())
         });
         answer.unwrap_or_else(|refused| refusal(refused).map(Body::from))
     }
 
     /// To answer by hand: with fields in the answer, for instance, or to learn why there is no WebSocket.
-    pub fn into_upgrade(self) -> Result<Upgrade, UpgradeError> {
-        let request = request_from_parts(&self.head, protocol(&self.head.extensions), &self.config)?;
-        Ok(Upgrade { request, ..self.upgrade })
+    #[must_use]
+    pub fn into_upgrade(self) -> Upgrade {
+        self.upgrade
     }
 }
 
@@ -113,22 +103,13 @@ impl<S: Sync> FromRequestParts<S> for WebSocketUpgrade {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Rejection> {
         // The Origin is judged when the configuration is known.
         let lenient = Config::default().origin(OriginPolicy::any());
-        let request = request_from_parts(parts, protocol(&parts.extensions), &lenient)?;
-        request.verdict()?;
-        let pending = parts.extensions.remove::<OnUpgrade>().ok_or(Rejection::NotUpgradable)?;
-        let (mut head, ()) = Request::new(()).into_parts();
-        (head.method, head.uri, head.version) = (parts.method.clone(), parts.uri.clone(), parts.version);
-        head.headers = parts.headers.clone();
-        #[cfg(feature = "http2")]
-        if let Some(protocol) = parts.extensions.get::<::hyper::ext::Protocol>() {
-            head.extensions.insert(protocol.clone());
+        let is_upgradable = parts.extensions.get::<OnUpgrade>().is_some();
+        let upgrade = Upgrade::from_parts(parts, &lenient)?;
+        upgrade.request().verdict()?;
+        if !is_upgradable {
+            return Err(Rejection::NotUpgradable);
         }
-        Ok(Self {
-            head,
-            upgrade: Upgrade { request, pending, version: parts.version },
-            config: Config::default(),
-            protocol: None,
-        })
+        Ok(Self { upgrade: upgrade.with_config(&Config::default()), protocol: None })
     }
 }
 

@@ -31,11 +31,8 @@ use crate::{
     CloseCode, CloseFrame, CloseInfo, Config, Connection, Driver, Event, Message, Outbox, PreparedMessage, SendError,
     Transport,
     adapter::join::join,
-    handshake::{
-        Refused,
-        proxy::{Proxy, ProxyError},
-        server,
-    },
+    handshake::{Refused, server},
+    route::proxy::{Proxy, ProxyError},
 };
 
 /// Waits for a request to upgrade, and accepts it, without a subprotocol.

@@ -34,7 +34,8 @@ pub use super::Error;
 use super::poll::{self, Completion, OwnedRead, OwnedWrite, Sleep};
 use crate::{
     Config, Connection,
-    handshake::{Refused, proxy::Proxy, server},
+    handshake::{Refused, server},
+    route::proxy::Proxy,
 };
 
 /// A connection over a stream of compio.

@@ -7,10 +7,11 @@ use std::{
 
 use crate::{
     SendError,
-    handshake::{HandshakeError, Refused, UriError, proxy::ProxyError, redirect::RedirectError},
+    handshake::{HandshakeError, Refused, RequestError, UriError},
+    route::{proxy::ProxyError, redirect::RedirectError},
 };
 
-/// Why a call failed, by whose doing.
+/// Why a call failed, and whose fault it was.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -18,23 +19,25 @@ pub enum Error {
     Io(io::Error),
     /// The connection failed: the peer broke a rule, vanished, or was too late.
     Connection(crate::Error),
-    /// The opening handshake failed: what came is no valid one, or says no.
+    /// The opening handshake failed: the peer's message was invalid, or a refusal.
     Handshake(HandshakeError),
     /// A valid request that was not accepted, and whose fault that was.
     Refused(Refused),
     /// The caller's fault: nothing was sent, and the connection is as it was.
     Send(SendError),
-    /// The caller's fault: no WebSocket URI.
+    /// The caller's fault: the request of a client is malformed. Nothing was sent.
+    Request(RequestError),
+    /// The caller's fault: the URI is not a WebSocket URI.
     Uri(UriError),
     /// The proxy on the way to the server failed, or did not let us through.
     Proxy(ProxyError),
-    /// The server sent us where we do not go.
+    /// The server's redirect was not followed.
     Redirect(RedirectError),
 }
 
 impl Error {
     /// Whether another attempt may do better; of what the operating system says, all but that something is not supported,
-    /// not allowed or not valid. What a [`Backoff`](crate::backoff::Backoff) is for.
+    /// not allowed or not valid. What a [`Backoff`](crate::Backoff) is for.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -50,7 +53,7 @@ impl Error {
             Self::Connection(error) => error.is_transient(),
             Self::Handshake(error) => error.is_transient(),
             Self::Proxy(error) => error.is_transient(),
-            Self::Refused(_) | Self::Send(_) | Self::Uri(_) | Self::Redirect(_) => false,
+            Self::Refused(_) | Self::Send(_) | Self::Request(_) | Self::Uri(_) | Self::Redirect(_) => false,
         }
     }
 }
@@ -83,6 +86,7 @@ errors! {
     Handshake(HandshakeError);
     Refused(Refused);
     Send(SendError);
+    Request(RequestError);
     Uri(UriError);
     Proxy(ProxyError);
     Redirect(RedirectError);

@@ -37,7 +37,8 @@ pub use super::{
 };
 use crate::{
     Config, Connection, Inbox, Outbox,
-    handshake::{Refused, proxy::Proxy, server},
+    handshake::{Refused, server},
+    route::proxy::Proxy,
 };
 
 /// A connection over a stream of `futures_io`.

@@ -31,8 +31,8 @@ use ::http::{
 };
 
 use crate::{
-    Config, Connection, SendError, client,
-    handshake::{Refused, UpgradeError},
+    Config, Connection, client,
+    handshake::{FieldError, Refused, RequestError, ResponseError, UpgradeError},
     server,
 };
 
@@ -101,7 +101,7 @@ pub fn accept(
     request: &server::Request,
     response: &server::Response<'_>,
 ) -> Result<(Connection, Response<()>), Refused> {
-    let own = headers(response.fields().iter().copied())?;
+    let own = headers(response.fields().iter().copied()).map_err(ResponseError::from)?;
     let (connection, accepted) = request.accept_parts(response)?;
     let mut answer = respond(accepted.status(), accepted.fields(), ());
     answer.headers_mut().extend(own);
@@ -133,7 +133,7 @@ pub fn connect(
     request: &client::Request<'_>,
     config: &Config,
     seed: [u8; 32],
-) -> Result<(client::Handshake, Request<()>), SendError> {
+) -> Result<(client::Handshake, Request<()>), RequestError> {
     let (handshake, parts) = client::connect_parts(request, config, seed)?;
     Ok((handshake, write(&parts, parts.target(), Version::HTTP_11)?))
 }
@@ -147,7 +147,7 @@ pub fn extended_connect(
     request: &client::Request<'_>,
     config: &Config,
     seed: [u8; 32],
-) -> Result<(client::ExtendedConnect, Request<()>), SendError> {
+) -> Result<(client::ExtendedConnect, Request<()>), RequestError> {
     let (handshake, parts) = client::extended_connect(request, config, seed)?;
     let pseudo = |wanted| {
         let value = parts.fields().find(|(name, _)| *name == wanted).map(|(_, value)| String::from_utf8_lossy(value));
@@ -157,10 +157,11 @@ pub fn extended_connect(
     Ok((handshake, write(&parts, &uri, Version::HTTP_2)?))
 }
 
-fn write(parts: &client::Parts, uri: &str, version: Version) -> Result<Request<()>, SendError> {
+fn write(parts: &client::Parts, uri: &str, version: Version) -> Result<Request<()>, RequestError> {
     let mut request = Request::new(());
-    *request.method_mut() = Method::from_bytes(parts.method().as_bytes()).map_err(|_| SendError::Target)?;
-    *request.uri_mut() = uri.parse().map_err(|_| SendError::Target)?;
+    *request.method_mut() =
+        Method::from_bytes(parts.method().as_bytes()).map_err(|_| RequestError::Method(parts.method().into()))?;
+    *request.uri_mut() = uri.parse().map_err(|_| RequestError::Target(uri.into()))?;
     *request.version_mut() = version;
     *request.headers_mut() = headers(parts.fields().filter(|(name, _)| !name.starts_with(':')))?;
     Ok(request)
@@ -173,12 +174,12 @@ pub fn fields(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
 
 /// The other way. The handshake checked them by the same rules, but a `HeaderMap` has room for so many and so long names
 /// only.
-fn headers<'a>(fields: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<HeaderMap, SendError> {
+fn headers<'a>(fields: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<HeaderMap, FieldError> {
     let mut headers = HeaderMap::new();
     for (name, value) in fields {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| SendError::FieldName)?;
-        let value = HeaderValue::from_bytes(value).map_err(|_| SendError::FieldValue)?;
-        headers.try_append(name, value).map_err(|_| SendError::FieldName)?;
+        let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| FieldError::Name(name.into()))?;
+        let value = HeaderValue::from_bytes(value).map_err(|_| FieldError::Value(name.into()))?;
+        headers.try_append(header, value).map_err(|_| FieldError::Name(name.into()))?;
     }
     Ok(headers)
 }

@@ -33,7 +33,7 @@ mod stream;
 use core::fmt;
 use std::{io, vec::Vec};
 
-use ::http::{Extensions, Request, Response, Version};
+use ::http::{Extensions, Request, Response, Version, request::Parts};
 use ::hyper::upgrade::{OnUpgrade, on};
 
 #[cfg(all(feature = "getrandom", feature = "http2"))]
@@ -60,9 +60,9 @@ pub type WebSocket = tokio::WebSocket<Stream>;
 
 /// A request that waits for its answer, and the connection or stream that it came by.
 pub struct Upgrade {
-    pub(super) request: server::Request,
-    pub(super) pending: OnUpgrade,
-    pub(super) version: Version,
+    request: server::Request,
+    pending: OnUpgrade,
+    version: Version,
 }
 
 impl Upgrade {
@@ -77,6 +77,22 @@ impl Upgrade {
             pending: on(request),
             version,
         })
+    }
+
+    /// The same of a request's parts, from whose extensions it takes the means to upgrade. Without them, the WebSocket
+    /// fails when it is awaited.
+    pub fn from_parts(parts: &mut Parts, config: &Config) -> Result<Self, UpgradeError> {
+        let request = http::request_from_parts(parts, protocol(&parts.extensions), config)?;
+        let pending = parts.extensions.remove().unwrap_or_else(|| on(Request::new(())));
+        Ok(Self { request, pending, version: parts.version })
+    }
+
+    /// Judges the request by this configuration from now on, and makes the connection with it:
+    /// [`server::Request::with_config`].
+    #[must_use]
+    pub fn with_config(mut self, config: &Config) -> Self {
+        self.request = self.request.with_config(config);
+        self
     }
 
     /// What the client asks for.
@@ -114,11 +130,11 @@ async fn upgraded(on_upgrade: OnUpgrade, version: Version, connection: Connectio
 
 /// The `:protocol` of an extended CONNECT, where hyper keeps it.
 #[cfg(feature = "http2")]
-pub(super) fn protocol(extensions: &Extensions) -> Option<&str> {
+fn protocol(extensions: &Extensions) -> Option<&str> {
     extensions.get().map(::hyper::ext::Protocol::as_str)
 }
 
 #[cfg(not(feature = "http2"))]
-pub(super) fn protocol(_: &Extensions) -> Option<&str> {
+fn protocol(_: &Extensions) -> Option<&str> {
     None
 }

@@ -18,7 +18,7 @@ pub mod callbacks;
 pub mod compio;
 #[cfg(any(all(feature = "blocking", feature = "getrandom"), feature = "tokio-net"))]
 mod dial;
-#[cfg(all(feature = "std", feature = "handshake"))]
+#[cfg(all(feature = "std", feature = "route"))]
 mod error;
 #[cfg(feature = "futures-io")]
 pub mod futures;
@@ -35,5 +35,5 @@ pub mod tcp;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 
-#[cfg(all(feature = "std", feature = "handshake"))]
+#[cfg(all(feature = "std", feature = "route"))]
 pub use error::Error;

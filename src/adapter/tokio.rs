@@ -61,7 +61,8 @@ pub use super::Error;
 use super::poll;
 use crate::{
     Config, Connection, Inbox, Outbox,
-    handshake::{Refused, proxy::Proxy, server},
+    handshake::{Refused, server},
+    route::proxy::Proxy,
 };
 
 /// A connection over a stream of tokio.

@@ -16,13 +16,13 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] when a Close was sent or received before, [`SendError::TooLong`] for a reason over 123
+    /// [`SendError::Closed`] when a Close was sent or received before, [`SendError::ReasonTooLong`] for a reason over 123
     /// bytes.
     #[allow(clippy::needless_pass_by_value, reason = "a Close is made for this call")]
     pub fn close(&mut self, frame: Option<CloseFrame<'_>>, out: &mut BytesMut) -> Result<(), SendError> {
         self.may_send(Opcode::Close)?;
         if frame.as_ref().is_some_and(|frame| frame.reason.len() > MAX_REASON_LEN) {
-            return Err(SendError::TooLong);
+            return Err(SendError::ReasonTooLong(frame.map_or(0, |frame| frame.reason.len())));
         }
         self.slow(|this| {
             this.write_owed_pong(out);

@@ -90,10 +90,10 @@ impl Connection {
     /// # Errors
     ///
     /// As [`Connection::send_chunk`]; [`SendError::MessageOpen`] also inside a message that `send_chunk` compresses, and
-    /// [`SendError::TooLong`] from 2⁶³ bytes on (§5.2).
+    /// [`SendError::FrameTooLong`] from 2⁶³ bytes on (§5.2).
     pub fn send_header(&mut self, kind: Kind, len: u64, fin: bool) -> Result<(FrameHead, Masker), SendError> {
         if len >> 63 != 0 {
-            return Err(SendError::TooLong);
+            return Err(SendError::FrameTooLong(len));
         }
         let opcode = self.next_fragment(kind)?;
         if opcode == Opcode::Continuation && self.codec.as_ref().is_some_and(|codec| codec.is_sending()) {
@@ -145,7 +145,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] or [`SendError::TooLong`].
+    /// [`SendError::Closed`] or [`SendError::ControlTooLong`].
     pub fn ping(&mut self, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
         self.send_control(Opcode::Ping, payload, out)
     }
@@ -158,7 +158,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] once the peer's Close has arrived or the connection has failed; [`SendError::TooLong`].
+    /// [`SendError::Closed`] once the peer's Close has arrived or the connection has failed; [`SendError::ControlTooLong`].
     pub fn pong(&mut self, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
         self.send_control(Opcode::Pong, payload, out)
     }
@@ -210,7 +210,7 @@ impl Connection {
     fn send_control(&mut self, opcode: Opcode, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
         self.may_send(opcode)?;
         if payload.len() > MAX_CONTROL_LEN {
-            return Err(SendError::TooLong);
+            return Err(SendError::ControlTooLong(payload.len()));
         }
         self.slow(|this| {
             this.write_owed_pong(out);

@@ -5,11 +5,9 @@ use core::time::Duration;
 use bytes::BytesMut;
 
 #[cfg(feature = "handshake")]
-use crate::handshake::{
-    HandshakeError, client,
-    proxy::{ProxyError, Tunnel},
-    server,
-};
+use crate::handshake::{HandshakeError, client, server};
+#[cfg(feature = "route")]
+use crate::route::proxy::{ProxyError, Tunnel};
 use crate::{
     connection::{Connection, Transport},
     error::Error,
@@ -204,6 +202,10 @@ handshakes! {
             self.stalled()
         };
     client::Handshake, HandshakeError, (Connection, client::Response), |this, input, _out| this.receive(input);
+}
+
+#[cfg(feature = "route")]
+handshakes! {
     Tunnel, ProxyError, (), |this, input, out| {
         let was_open = this.is_open();
         this.receive(input, out).map(|is_open| (is_open && !was_open).then_some(()))

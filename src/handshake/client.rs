@@ -1,6 +1,8 @@
 //! The client's half of the opening handshake (RFC 6455 §4.1): [`connect`] writes a [`Request`], [`Handshake`] reads
 //! the answer. Over HTTP/2 and HTTP/3 it is [`extended_connect`] and [`ExtendedConnect`].
 
+mod extended_connect;
+mod offer;
 mod request;
 
 use alloc::{boxed::Box, vec::Vec};
@@ -12,31 +14,33 @@ use chacha20::{
     rand_core::{Rng, SeedableRng},
 };
 
-pub use self::request::Request;
-use super::{
-    base64,
-    body::Body,
-    deadline::Deadline,
-    error::HandshakeError,
-    head::{Head, StatusLine},
-    offer::Offer,
-    scan::Scanner,
-    write::{self, Field},
-};
-pub use super::{
+use self::offer::Offer;
+pub use self::{
     extended_connect::{ExtendedConnect, extended_connect},
     offer::Parts,
-    response::Response,
+    request::Request,
 };
+use super::{
+    deadline::Deadline,
+    error::HandshakeError,
+    http::{
+        body::Body,
+        error::HeadError,
+        head::{Head, StatusLine},
+        scan::Scanner,
+        write::{self, Field},
+    },
+    key::base64,
+};
+pub use super::{error::RequestError, response::Response};
 use crate::{
     config::Config,
     connection::{Connection, Transport},
-    error::SendError,
     time::Timestamp,
 };
 
 /// How many interim answers (RFC 9110 §15.2) may come before the one that counts.
-pub(super) const MAX_INTERIM: u8 = 8;
+pub(crate) const MAX_INTERIM: u8 = 8;
 
 /// Writes the request, and returns the machine that reads its answer. Nothing may follow in `out` before that has
 /// yielded the [`Connection`] (§4.1).
@@ -50,7 +54,7 @@ pub fn connect(
     config: &Config,
     seed: [u8; 32],
     out: &mut BytesMut,
-) -> Result<Handshake, SendError> {
+) -> Result<Handshake, RequestError> {
     let handshake = Handshake::new(request, config, seed)?;
     out.reserve(256 + request.target.len());
     out.extend_from_slice(b"GET ");
@@ -68,7 +72,11 @@ pub fn connect(
 
 /// The same for a request that an HTTP library writes, of version 1.1, and for an answer that it reads:
 /// [`Handshake::receive_parts`].
-pub fn connect_parts(request: &Request<'_>, config: &Config, seed: [u8; 32]) -> Result<(Handshake, Parts), SendError> {
+pub fn connect_parts(
+    request: &Request<'_>,
+    config: &Config,
+    seed: [u8; 32],
+) -> Result<(Handshake, Parts), RequestError> {
     let handshake = Handshake::new(request, config, seed)?;
     let extensions = handshake.offer.extensions();
     let opening: [Field<'_>; 4] = [
@@ -105,7 +113,7 @@ enum Phase {
 }
 
 impl Handshake {
-    fn new(request: &Request<'_>, config: &Config, seed: [u8; 32]) -> Result<Self, SendError> {
+    fn new(request: &Request<'_>, config: &Config, seed: [u8; 32]) -> Result<Self, RequestError> {
         // §4.1, item 7: 16 random bytes in base64. What the masks grow from is another part of the same stream.
         let mut random = ChaCha12Rng::from_seed(seed);
         let mut bytes = [0; 48];
@@ -171,7 +179,7 @@ impl Handshake {
             Phase::Head(_) => Err(HandshakeError::ConnectionLost),
             Phase::Body(response, mut body) => {
                 body.receive_eof();
-                Err(response.rejected(body))
+                Err(rejected(response, body))
             }
             over => {
                 self.phase = over;
@@ -196,7 +204,7 @@ impl Handshake {
             return Ok(());
         }
         match core::mem::replace(&mut self.phase, Phase::Aborted) {
-            Phase::Body(response, body) => Err(response.rejected(body)),
+            Phase::Body(response, body) => Err(rejected(response, body)),
             Phase::Head(_) => Err(HandshakeError::Timeout),
             Phase::Done | Phase::Closed | Phase::Aborted => Ok(()),
         }
@@ -235,7 +243,7 @@ impl Handshake {
                     let Phase::Body(response, body) = core::mem::replace(&mut self.phase, Phase::Closed) else {
                         return Ok(None);
                     };
-                    return Err(response.rejected(body));
+                    return Err(rejected(response, body));
                 }
                 Phase::Done | Phase::Closed | Phase::Aborted => return Ok(None),
             }
@@ -250,12 +258,12 @@ impl Handshake {
                 // RFC 9110 §15.2: a client must be able to parse interim answers before the one that counts.
                 self.interim += 1;
                 if self.interim > MAX_INTERIM {
-                    return Err(HandshakeError::TooManyInterim);
+                    return Err(HandshakeError::TooManyInterim { max: MAX_INTERIM });
                 }
                 self.phase = Phase::Head(Scanner::new(&self.offer.config));
                 return Ok(None);
             }
-            101 if line.minor_version == 0 => return Err(HandshakeError::Version),
+            101 if line.minor_version == 0 => return Err(HandshakeError::Head(HeadError::Version)),
             _ => {}
         }
         let response = Response { reason, head, status, subprotocol: None, body: Vec::new(), whole: true };
@@ -274,6 +282,12 @@ impl Handshake {
         self.phase = Phase::Done;
         self.deadline = Deadline::Off;
     }
+}
+
+/// The error that an answer other than 101 becomes, with its body.
+fn rejected(mut response: Box<Response>, body: Body) -> HandshakeError {
+    (response.body, response.whole) = body.finish();
+    HandshakeError::Rejected(response)
 }
 
 /// Without the seed, which would tell the masks.

@@ -1,32 +1,24 @@
-//! Whose fault it was that there is no connection: [`HandshakeError`] is the peer's or the network's and ends the
-//! handshake, [`UpgradeError`] is a valid request's that asks for something else, [`Refused`] tells it from the caller's.
+//! Whose fault it was that there is no connection. [`HandshakeError`] is the peer's or the network's and ends the
+//! handshake. [`UpgradeError`] belongs to a valid request that does not open a WebSocket. [`RequestError`] and
+//! [`ResponseError`] are the caller's.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, string::String};
 use core::fmt;
 
-use super::response::Response;
-use crate::error::SendError;
-
-const CONNECTION_SPECIFIC: &str = "a connection-specific field, which HTTP/2 and HTTP/3 do not have";
+use super::{
+    http::error::{FieldError, HeadError, Malformed},
+    response::Response,
+};
 
 /// Why an opening handshake failed. Terminal; a server's answer that tells the client, if any, is in `out`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// Not an HTTP/1.1 head. A server answers 400.
-    Malformed(Malformed),
-    /// A request line or status line longer than [`max_line_len`](crate::Config::max_line_len). A server answers 414.
-    StartLineTooLong,
-    /// A field line longer than [`max_line_len`](crate::Config::max_line_len). A server answers 431.
-    FieldTooLong,
-    /// A head longer than [`max_head_len`](crate::Config::max_head_len). A server answers 431.
-    HeadTooLong,
-    /// More field lines than [`max_headers`](crate::Config::max_headers). A server answers 431.
-    TooManyFields,
+    /// The peer's bytes are not a head of HTTP/1.1, or exceed a limit. A server answers with
+    /// [its status](HeadError::status).
+    Head(HeadError),
     /// A request with a Transfer-Encoding. A server answers 501 and reads no further.
     TransferEncoding,
-    /// Another version of HTTP than 1.1. A server answers 505.
-    Version,
     /// It took longer than [`handshake_timeout`](crate::Config::handshake_timeout). Nothing is sent.
     Timeout,
     /// The transport ended before the handshake. Nothing is sent.
@@ -34,47 +26,26 @@ pub enum HandshakeError {
     /// The server answered with another status than 101, or than 2xx to an extended CONNECT: a redirect, a 401, an error
     /// page (§4.1).
     Rejected(Box<Response>),
-    /// More interim answers (100, 102, 103) than a client reads, eight.
-    TooManyInterim,
+    /// The server sent more interim answers (100, 102, 103) than a client reads.
+    TooManyInterim {
+        /// How many a client reads.
+        max: u8,
+    },
     /// A 101 whose Upgrade is not exactly `websocket` (§4.1, second condition).
     Upgrade,
     /// A 101 whose Connection lacks `upgrade` (§4.1, third condition).
     Connection,
     /// A 101 without the Sec-WebSocket-Accept that answers our key, or with several (§4.1, fourth condition).
     Accept,
-    /// A 101 with an extension that was not offered (§4.1, fifth condition).
-    Extension,
-    /// A 101 that answers an offer of permessage-deflate with what it must not (RFC 7692 §7.1).
+    /// A 101 with an extension that was not offered (§4.1, fifth condition): the value of its Sec-WebSocket-Extensions.
+    /// `None` if it has several such fields, which it must not (§11.3.2).
+    Extension(Option<String>),
+    /// A 101 that answers an offer of permessage-deflate with parameters that it must not have (RFC 7692 §7.1).
     #[cfg(feature = "deflate")]
     Deflate(crate::deflate::Declined),
-    /// A 101 with a subprotocol that was not offered, or with several (§4.1, sixth condition).
-    Subprotocol,
-}
-
-/// What makes some bytes no HTTP/1.1 head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Malformed {
-    /// A first byte that no method, or no `HTTP/1.1`, begins with: a TLS greeting, for instance.
-    FirstByte,
-    /// A NUL or another control character.
-    ControlCharacter,
-    /// A CR without its LF (RFC 9112 §2.2).
-    BareCr,
-    /// An LF without its CR; this crate does not take it for a line's end (RFC 9112 §2.2).
-    BareLf,
-    /// A line that begins with white space (RFC 9112 §5.2).
-    Folding,
-    /// A request line or status line that is none (RFC 9112 §3, §4).
-    StartLine,
-    /// A field name that is no token, such as one with white space before the colon (RFC 9112 §5.1).
-    FieldName,
-    /// A field value with a byte that none may have (RFC 9110 §5.5).
-    FieldValue,
-    /// A Content-Length that is no number, or several (RFC 9112 §6.3).
-    ContentLength,
-    /// A field that HTTP/2 and HTTP/3 do not have, such as Upgrade (RFC 9113 §8.2.2).
-    ConnectionSpecific,
+    /// A 101 with this subprotocol, which was not offered (§4.1, sixth condition). `None` if it has several
+    /// Sec-WebSocket-Protocol fields, which it must not (§11.3.4).
+    Subprotocol(Option<String>),
 }
 
 /// Why a valid HTTP request is no opening handshake that this server takes (§4.2.1).
@@ -119,13 +90,48 @@ pub enum UpgradeError {
     ConnectVersion,
 }
 
+/// Why a request is malformed that you passed: a client's, or one that an HTTP library parsed. Nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// This method is not a token (RFC 9110 §9.1).
+    Method(String),
+    /// This host, or its port, cannot be in a Host field (RFC 9112 §3.2), or is too long for a proxy.
+    Host(String),
+    /// A client's request target is a path with an optional query, in visible ASCII without `#`; a server takes any
+    /// visible ASCII (RFC 9112 §3.2.1). This is another.
+    Target(String),
+    /// This subprotocol is not a token, or appears twice (§4.1).
+    Subprotocol(String),
+    /// A header field is malformed, or the handshake writes it itself.
+    Field(FieldError),
+}
+
+/// Why the response that you passed is not an answer to the request. Nothing was written: answer again, unless the
+/// request is [`Answered`](Self::Answered).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResponseError {
+    /// The request was answered before. A request has one answer.
+    Answered,
+    /// This status is not within 200 to 599, or is 204 or 304, which have no body, and there is a body (RFC 9110 §15).
+    Status(u16),
+    /// The client did not offer this subprotocol (§4.2.2).
+    Subprotocol(String),
+    /// A header field is malformed, or the handshake writes it itself.
+    Field(FieldError),
+    /// The request came on a stream of HTTP/2 or HTTP/3. Only
+    /// [`accept_parts`](crate::server::Request::accept_parts) answers it (RFC 8441 §5).
+    Stream,
+}
+
 /// Why `accept` made no connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The request's fault. Its answer is in `out`, and the request is answered.
     Request(UpgradeError),
     /// The caller's fault. Nothing was written: answer again.
-    Response(SendError),
+    Response(ResponseError),
 }
 
 impl HandshakeError {
@@ -133,52 +139,38 @@ impl HandshakeError {
     #[must_use]
     pub const fn status(&self) -> Option<u16> {
         match self {
-            Self::Malformed(_) => Some(400),
-            Self::StartLineTooLong => Some(414),
-            Self::FieldTooLong | Self::HeadTooLong | Self::TooManyFields => Some(431),
+            Self::Head(error) => Some(error.status()),
             Self::TransferEncoding => Some(501),
-            Self::Version => Some(505),
             _ => None,
         }
     }
 
-    pub(crate) const fn reason(&self) -> &'static str {
+    /// Whether another attempt may succeed: the transport ended, nothing came in time, or the status is 500, 502, 503 or
+    /// 504. Every other answer is the same next time.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
         match self {
-            Self::Malformed(malformed) => malformed.reason(),
-            Self::StartLineTooLong => "request line or status line too long",
-            Self::FieldTooLong => "header field too long",
-            Self::HeadTooLong => "header section too long",
-            Self::TooManyFields => "too many header fields",
+            Self::Timeout | Self::ConnectionLost => true,
+            Self::Rejected(response) => response.is_transient(),
+            _ => false,
+        }
+    }
+
+    pub(super) const fn reason(&self) -> &'static str {
+        match self {
+            Self::Head(error) => error.reason(),
             Self::TransferEncoding => "Transfer-Encoding is not supported",
-            Self::Version => "only HTTP/1.1 is supported",
             Self::Timeout => "handshake timeout",
             Self::ConnectionLost => "connection lost in the handshake",
             Self::Rejected(_) => "the server did not switch protocols",
-            Self::TooManyInterim => "too many interim answers",
+            Self::TooManyInterim { .. } => "too many interim answers",
             Self::Upgrade => "the answer's Upgrade is not websocket",
             Self::Connection => "the answer's Connection lacks upgrade",
             Self::Accept => "the answer's Sec-WebSocket-Accept is missing or wrong",
-            Self::Extension => "the answer has an extension that was not offered",
+            Self::Extension(_) => "the answer has an extension that was not offered",
             #[cfg(feature = "deflate")]
             Self::Deflate(_) => "the answer does not fit the offer of permessage-deflate",
-            Self::Subprotocol => "the answer has a subprotocol that was not offered",
-        }
-    }
-}
-
-impl Malformed {
-    const fn reason(self) -> &'static str {
-        match self {
-            Self::FirstByte => "not HTTP/1.1",
-            Self::ControlCharacter => "control character in the header section",
-            Self::BareCr => "CR without LF",
-            Self::BareLf => "LF without CR",
-            Self::Folding => "line begins with white space",
-            Self::StartLine => "malformed request line or status line",
-            Self::FieldName => "malformed header field name",
-            Self::FieldValue => "malformed header field value",
-            Self::ContentLength => "malformed Content-Length",
-            Self::ConnectionSpecific => CONNECTION_SPECIFIC,
+            Self::Subprotocol(_) => "the answer has a subprotocol that was not offered",
         }
     }
 }
@@ -236,7 +228,7 @@ impl UpgradeError {
             Self::HttpVersion => "HTTP/1.1 or later is required",
             Self::Connect => "a WebSocket is opened by CONNECT",
             Self::Pseudo => "malformed pseudo-header fields",
-            Self::ConnectionSpecific => CONNECTION_SPECIFIC,
+            Self::ConnectionSpecific => "a connection-specific field, which HTTP/2 and HTTP/3 do not have",
             Self::Protocol => "no other :protocol than websocket is spoken",
         }
     }
@@ -245,21 +237,53 @@ impl UpgradeError {
 impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Head(error) => error.fmt(f),
             Self::Rejected(response) => write!(f, "{}: status {}", self.reason(), response.status()),
+            Self::TooManyInterim { max } => write!(f, "{}: at most {max} are read", self.reason()),
+            Self::Extension(Some(value)) | Self::Subprotocol(Some(value)) => write!(f, "{}: {value:?}", self.reason()),
+            #[cfg(feature = "deflate")]
+            Self::Deflate(declined) => write!(f, "{}: {declined}", self.reason()),
             _ => f.write_str(self.reason()),
         }
-    }
-}
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.reason())
     }
 }
 
 impl fmt::Display for UpgradeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.reason())
+    }
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method(method) => write!(f, "{method:?} is not a valid method"),
+            Self::Host(host) => write!(f, "{host:?} is not a valid host with an optional port"),
+            Self::Target(target) => {
+                write!(
+                    f,
+                    "{target:?} is not a valid request target: pass a path with an optional query, percent-encoded"
+                )
+            }
+            Self::Subprotocol(name) => write!(f, "the subprotocol {name:?} is not a token, or appears twice"),
+            Self::Field(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ResponseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answered => f.write_str("the request is answered already"),
+            Self::Status(status) => {
+                write!(f, "{status} is not a status for this answer: it is outside of 200 to 599, or has no body")
+            }
+            Self::Subprotocol(name) => {
+                write!(f, "the client did not offer the subprotocol {name:?}: choose one of `Request::subprotocols`")
+            }
+            Self::Field(error) => error.fmt(f),
+            Self::Stream => f.write_str("a request on a stream of HTTP/2 or HTTP/3 is answered by `accept_parts`"),
+        }
     }
 }
 
@@ -272,9 +296,43 @@ impl fmt::Display for Refused {
     }
 }
 
+impl core::error::Error for HandshakeError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            #[cfg(feature = "deflate")]
+            Self::Deflate(declined) => Some(declined),
+            // `Head` is shown as the error in it.
+            _ => None,
+        }
+    }
+}
+
+impl core::error::Error for UpgradeError {}
+impl core::error::Error for RequestError {}
+impl core::error::Error for ResponseError {}
+impl core::error::Error for Refused {}
+
+impl From<HeadError> for HandshakeError {
+    fn from(error: HeadError) -> Self {
+        Self::Head(error)
+    }
+}
+
 impl From<Malformed> for HandshakeError {
     fn from(malformed: Malformed) -> Self {
-        Self::Malformed(malformed)
+        Self::Head(malformed.into())
+    }
+}
+
+impl From<FieldError> for RequestError {
+    fn from(error: FieldError) -> Self {
+        Self::Field(error)
+    }
+}
+
+impl From<FieldError> for ResponseError {
+    fn from(error: FieldError) -> Self {
+        Self::Field(error)
     }
 }
 
@@ -284,13 +342,8 @@ impl From<UpgradeError> for Refused {
     }
 }
 
-impl From<SendError> for Refused {
-    fn from(error: SendError) -> Self {
+impl From<ResponseError> for Refused {
+    fn from(error: ResponseError) -> Self {
         Self::Response(error)
     }
 }
-
-impl core::error::Error for HandshakeError {}
-impl core::error::Error for Malformed {}
-impl core::error::Error for UpgradeError {}
-impl core::error::Error for Refused {}

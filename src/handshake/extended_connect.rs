@@ -5,31 +5,20 @@
 //! everything else is as over HTTP/1.1. Frames, and masking, stay as they are: the stream takes the place of the TCP
 //! connection. The end of its sending half stands for FIN, its reset with CANCEL (`H3_REQUEST_CANCELLED`) for RST.
 
-use alloc::{borrow::Cow, boxed::Box, vec::Vec};
-use core::fmt;
-
 use super::{
-    client::Request,
-    error::{HandshakeError, Malformed, UpgradeError},
-    negotiate::{Once, RequestFields, authority},
-    offer::{Offer, Parts},
-    response::Response,
-    uri::{Authority, default_port},
+    error::UpgradeError,
+    negotiate::{Once, Opening, RequestFields, authority},
 };
-use crate::{
-    config::{Config, OriginPolicy},
-    connection::Connection,
-    error::SendError,
-};
+use crate::origin::{Authority, default_port};
 
 /// What the pseudo-header fields of a request say (RFC 9113 §8.3.1, RFC 8441 §4).
 #[derive(Debug, Default)]
 pub(super) struct Pseudo<'a> {
-    pub(super) method: Once<'a>,
-    protocol: Once<'a>,
-    scheme: Once<'a>,
-    pub(super) authority: Once<'a>,
-    pub(super) path: Once<'a>,
+    pub(super) method: Once<&'a [u8]>,
+    protocol: Once<&'a [u8]>,
+    scheme: Once<&'a [u8]>,
+    pub(super) authority: Once<&'a [u8]>,
+    pub(super) path: Once<&'a [u8]>,
     malformed: bool,
 }
 
@@ -53,13 +42,15 @@ impl<'a> Pseudo<'a> {
         self.protocol != Once::Absent
     }
 
-    /// The verdict on a request with these pseudo-header fields and these others (RFC 8441 §5).
-    pub(super) fn verdict<'f>(
+    /// What a request with these pseudo-header fields and these others asks for (RFC 8441 §5).
+    pub(super) fn opening<'f>(
         &self,
         fields: impl Iterator<Item = (&'f [u8], &'f [u8])> + Clone,
         subprotocols: impl Iterator<Item = &'f [u8]> + Clone,
-        policy: &OriginPolicy,
-    ) -> Result<(), UpgradeError> {
+    ) -> Result<Opening<'f>, UpgradeError>
+    where
+        'a: 'f,
+    {
         let method = self.method.one().ok_or(UpgradeError::Pseudo)?;
         if self.malformed {
             return Err(UpgradeError::Pseudo);
@@ -96,7 +87,8 @@ impl<'a> Pseudo<'a> {
             return Err(UpgradeError::Body);
         }
         fields.check_version().map_err(|_| UpgradeError::ConnectVersion)?;
-        fields.check_offer(Some(scheme), own, subprotocols, policy)
+        fields.check_offer(subprotocols)?;
+        Ok(Opening { key: None, secure: Some(scheme == "https"), authority: own.text, origin: fields.origin })
     }
 }
 
@@ -110,90 +102,4 @@ pub(super) fn is_connection_specific(name: &[u8], value: &[u8]) -> bool {
     const NAMES: [&str; 5] = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
     NAMES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
         || name.eq_ignore_ascii_case(b"te") && !value.eq_ignore_ascii_case(b"trailers")
-}
-
-/// What a client sends to open a WebSocket on a stream of HTTP/2 or HTTP/3, for the HTTP library that writes it.
-///
-/// First the server must have said `SETTINGS_ENABLE_CONNECT_PROTOCOL = 1` (RFC 8441 §3): the HTTP library knows. What goes
-/// out and comes in on the stream behind the answer is the WebSocket.
-///
-/// `seed` must come fresh from a good source of randomness for each connection, as in [`connect`](super::client::connect).
-/// The error is the caller's: a malformed host, target, subprotocol or field.
-///
-/// ```
-/// use sansock::{Config, client};
-///
-/// let request = client::Request::new("example.com", "/chat").subprotocols(&["chat"]);
-/// let (handshake, parts) = client::extended_connect(&request, &Config::default(), [7; 32])?;
-/// let fields: Vec<(&str, &[u8])> = parts.fields().collect();
-/// assert_eq!(fields[..2], [(":method", &b"CONNECT"[..]), (":protocol", b"websocket")]);
-/// let (connection, response) = handshake.receive_parts(200, [("sec-websocket-protocol", &b"chat"[..])])?;
-/// assert_eq!(response.subprotocol(), Some("chat"));
-/// # Ok::<(), Box<dyn core::error::Error>>(())
-/// ```
-pub fn extended_connect(
-    request: &Request<'_>,
-    config: &Config,
-    seed: [u8; 32],
-) -> Result<(ExtendedConnect, Parts), SendError> {
-    let offer = Offer::new(request, config, seed)?;
-    let pseudo = [
-        (":method", "CONNECT"),
-        (":protocol", "websocket"),
-        (":scheme", request.scheme()),
-        (":authority", &request.host),
-        (":path", &request.target),
-    ];
-    let extensions = offer.extensions();
-    let mut fields = Vec::new();
-    for (name, value) in offer.fields(request, extensions.as_deref()) {
-        if is_connection_specific(name.as_bytes(), value) {
-            return Err(SendError::ConnectionSpecific);
-        }
-        fields.push((lower_case(name), value));
-    }
-    let fields = fields.iter().map(|(name, value)| (&**name, *value));
-    let parts = Parts::new(
-        "CONNECT",
-        &request.target,
-        pseudo.map(|(name, value)| (name, value.as_bytes())).into_iter().chain(fields),
-    );
-    Ok((ExtendedConnect { offer }, parts))
-}
-
-/// RFC 9113 §8.2.1: field names are in lower case.
-fn lower_case(name: &str) -> Cow<'_, str> {
-    if name.bytes().any(|byte| byte.is_ascii_uppercase()) { name.to_ascii_lowercase().into() } else { name.into() }
-}
-
-/// Waits for the answer to an [`extended_connect`]. It keeps no deadline: the HTTP library waits.
-pub struct ExtendedConnect {
-    offer: Offer,
-}
-
-impl ExtendedConnect {
-    /// The answer, by its status and its fields; no interim one (1xx). What the server sends behind it are frames.
-    ///
-    /// Any status but 2xx, 101 too, is [`HandshakeError::Rejected`], without its body (RFC 8441 §5).
-    pub fn receive_parts<'a>(
-        self,
-        status: u16,
-        fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-    ) -> Result<(Connection, Response), HandshakeError> {
-        let response = Response::from_parts(status, fields);
-        if !matches!(status, 200..=299) {
-            return Err(HandshakeError::Rejected(Box::new(response)));
-        }
-        if response.head.raw_fields().any(|(name, value)| is_connection_specific(name, value)) {
-            return Err(Malformed::ConnectionSpecific.into());
-        }
-        self.offer.finish(response, None)
-    }
-}
-
-/// Without the seed, which would tell the masks.
-impl fmt::Debug for ExtendedConnect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExtendedConnect").finish_non_exhaustive()
-    }
 }

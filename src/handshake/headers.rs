@@ -1,53 +1,9 @@
-//! The values of the header fields that a handshake is made of: lists of tokens (RFC 9110 §5.6), subprotocols
-//! (RFC 6455 §11.3.4), extensions (§9.1). One pass over the bytes each, and no allocation that a peer can make grow.
+//! The values of the header fields of a handshake: subprotocols (RFC 6455 §11.3.4) and extensions (§9.1). One pass over the bytes each, and no allocation that a peer can make grow.
 
 use alloc::{borrow::Cow, vec::Vec};
 
-use super::head::is_token_byte;
-
-/// The value breaks its grammar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Invalid;
-
-/// Whether it is a token (RFC 9110 §5.6.2).
-pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
-}
-
-/// A token as text.
-pub(crate) fn token(bytes: &[u8]) -> Option<&str> {
-    if is_token(bytes) { core::str::from_utf8(bytes).ok() } else { None }
-}
-
-/// Without the spaces and tabs around it.
-pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
-        bytes = rest;
-    }
-    bytes
-}
-
-/// The elements of a comma-separated list in which no quoted string may be; empty ones are skipped (RFC 9110 §5.6.1).
-fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
-    value.split(|&byte| byte == b',').map(trim).filter(|element| !element.is_empty())
-}
-
-/// Whether a list of tokens has this one, whatever its case. With `versions`, an element may be `name/version`, as in
-/// Upgrade (RFC 9110 §7.8).
-pub(crate) fn has_token(value: &[u8], wanted: &str, versions: bool) -> Result<bool, Invalid> {
-    if value == wanted.as_bytes() || value.eq_ignore_ascii_case(wanted.as_bytes()) {
-        return Ok(true);
-    }
-    let mut found = false;
-    for element in elements(value) {
-        found |= element.eq_ignore_ascii_case(wanted.as_bytes());
-        let mut parts = element.splitn(if versions { 2 } else { 1 }, |&byte| byte == b'/');
-        if !parts.all(is_token) {
-            return Err(Invalid);
-        }
-    }
-    Ok(found)
-}
+use super::http::head::Fields;
+use crate::grammar::{Invalid, elements, is_token, is_token_byte, token, trim};
 
 /// Whether lists of subprotocols are, together, at least one token and no token twice (§4.1, tenth item).
 pub(crate) fn check_subprotocols<'a>(values: impl Iterator<Item = &'a [u8]> + Clone) -> Result<(), Invalid> {
@@ -78,12 +34,12 @@ pub(crate) fn check_subprotocols<'a>(values: impl Iterator<Item = &'a [u8]> + Cl
 /// The subprotocols that a client offers, in its order of preference.
 #[derive(Clone, Debug)]
 pub struct Subprotocols<'a> {
-    fields: super::head::Fields<'a>,
+    fields: Fields<'a>,
     rest: &'a [u8],
 }
 
 impl<'a> Subprotocols<'a> {
-    pub(crate) fn new(fields: super::head::Fields<'a>) -> Self {
+    pub(crate) fn new(fields: Fields<'a>) -> Self {
         Self { fields, rest: &[] }
     }
 }
@@ -109,7 +65,7 @@ impl<'a> Iterator for Subprotocols<'a> {
 /// The extensions that a peer lists, in its order of preference; several fields are one list (§11.3.2).
 #[derive(Clone, Debug)]
 pub struct Extensions<'a> {
-    fields: super::head::Fields<'a>,
+    fields: Fields<'a>,
     rest: Cursor<'a>,
 }
 
@@ -133,7 +89,7 @@ type Param<'a> = (&'a str, Option<Cow<'a, str>>);
 pub struct Params<'a>(Cursor<'a>);
 
 impl<'a> Extensions<'a> {
-    pub(crate) fn new(fields: super::head::Fields<'a>) -> Self {
+    pub(crate) fn new(fields: Fields<'a>) -> Self {
         Self { fields, rest: Cursor(&[]) }
     }
 }
@@ -362,20 +318,6 @@ mod tests {
         ] {
             assert_eq!(parse(malformed), Err(Invalid), "{malformed}");
         }
-    }
-
-    #[test]
-    fn a_token_is_found_in_a_list_whatever_its_case() {
-        let has = |value: &str| has_token(value.as_bytes(), "upgrade", false);
-        assert_eq!(has("keep-alive, Upgrade"), Ok(true));
-        assert_eq!(has(",,UPGRADE ,"), Ok(true));
-        assert_eq!(has("upgraded, up, grade"), Ok(false));
-        assert_eq!(has(""), Ok(false));
-        assert_eq!(has("\"Upgrade\""), Err(Invalid));
-        assert_eq!(has("upgrade, a b"), Err(Invalid));
-        assert_eq!(has_token(b"h2c/1, websocket", "websocket", true), Ok(true));
-        assert_eq!(has_token(b"websocket/13", "websocket", true), Ok(false));
-        assert_eq!(has_token(b"websocket, a/", "websocket", true), Err(Invalid));
     }
 
     /// R14: the number of names makes no difference.

@@ -1,30 +1,43 @@
 //! What makes a request an opening handshake, and an answer the right one, as decisions over a list of header fields
 //! (RFC 6455 §4.1, §4.2). Where the fields came from makes no difference.
 
+use alloc::string::String;
+
 use super::{
-    accept,
     error::{HandshakeError, UpgradeError},
-    headers::{Invalid, check_extensions, check_subprotocols, has_token},
-    uri::{Authority, Origin, absolute_target, default_port},
+    headers::{check_extensions, check_subprotocols},
+    key::{accept, valid_key},
+    uri::absolute_target,
 };
-use crate::config::{OriginPolicy, OriginRule};
+use crate::{
+    grammar::{Invalid, decimal, has_token},
+    origin::{Authority, default_port},
+};
 
 /// A field that may come at most once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Once<'a> {
+pub(super) enum Once<T> {
     #[default]
     Absent,
-    One(&'a [u8]),
+    One(T),
     Repeated,
 }
 
-impl<'a> Once<'a> {
-    pub(crate) fn add(&mut self, value: &'a [u8]) {
+impl<T: Copy + PartialEq> Once<T> {
+    pub(super) fn add(&mut self, value: T) {
         *self = if *self == Self::Absent { Self::One(value) } else { Self::Repeated };
     }
 
-    pub(crate) fn one(self) -> Option<&'a [u8]> {
+    pub(super) fn one(self) -> Option<T> {
         if let Self::One(value) = self { Some(value) } else { None }
+    }
+
+    pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> Once<U> {
+        match self {
+            Self::Absent => Once::Absent,
+            Self::One(value) => Once::One(f(value)),
+            Self::Repeated => Once::Repeated,
+        }
     }
 }
 
@@ -77,23 +90,35 @@ fn same_name(name: &[u8], known: &[u8]) -> bool {
     name == known || name.eq_ignore_ascii_case(known)
 }
 
+/// What an opening handshake asks for, apart from its offers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opening<'a> {
+    /// Of a request over HTTP/1.1.
+    pub(super) key: Option<[u8; 24]>,
+    /// Whether the scheme is `https` or `wss`, if the request says it.
+    pub(super) secure: Option<bool>,
+    /// The server that the request is for: a valid host with an optional port.
+    pub(super) authority: &'a str,
+    pub(super) origin: Once<&'a [u8]>,
+}
+
 /// What the fields of a request say about a WebSocket, collected in one pass.
 #[derive(Debug, Default)]
-pub(crate) struct RequestFields<'a> {
-    pub(crate) host: Once<'a>,
-    origin: Once<'a>,
+pub(super) struct RequestFields<'a> {
+    pub(super) host: Once<&'a [u8]>,
+    pub(super) origin: Once<&'a [u8]>,
     upgrade: Tokens,
     connection: Tokens,
-    key: Once<'a>,
-    version: Once<'a>,
+    key: Once<&'a [u8]>,
+    version: Once<&'a [u8]>,
     has_subprotocols: bool,
     extensions: Lists,
-    content_length: Once<'a>,
-    pub(crate) transfer_encoding: bool,
+    content_length: Once<&'a [u8]>,
+    pub(super) transfer_encoding: bool,
 }
 
 impl<'a> RequestFields<'a> {
-    pub(crate) fn collect(fields: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Self {
+    pub(super) fn collect(fields: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Self {
         let mut all = Self::default();
         for (name, value) in fields {
             // Most names are told apart by their length alone.
@@ -116,7 +141,7 @@ impl<'a> RequestFields<'a> {
     }
 
     /// The length of the body that follows. Several lengths are refused, even when they are equal (RFC 9112 §6.3).
-    pub(crate) fn content_length(&self) -> Result<u64, Invalid> {
+    pub(super) fn content_length(&self) -> Result<u64, Invalid> {
         match self.content_length {
             Once::Absent => Ok(0),
             Once::One(digits) => decimal(digits).ok_or(Invalid),
@@ -124,21 +149,22 @@ impl<'a> RequestFields<'a> {
         }
     }
 
-    /// The verdict on a request with these fields (§4.2.1); its key, when it is an opening handshake.
-    ///
-    /// `subprotocols` are the values of the fields Sec-WebSocket-Protocol.
-    pub(crate) fn verdict(
+    /// What a request with these fields asks for, if it is an opening handshake (§4.2.1). `subprotocols` are the values of
+    /// the fields Sec-WebSocket-Protocol. Whether its origin is allowed is judged later.
+    pub(super) fn opening<'t>(
         &self,
         method: &[u8],
-        target: &[u8],
+        target: &'t [u8],
         subprotocols: impl Iterator<Item = &'a [u8]> + Clone,
-        policy: &OriginPolicy,
-    ) -> Result<[u8; 24], UpgradeError> {
+    ) -> Result<Opening<'t>, UpgradeError>
+    where
+        'a: 't,
+    {
         // §4.2.1, item 1: a GET request.
         if method != b"GET" {
             return Err(UpgradeError::Method);
         }
-        let (scheme, authority) = self.authority(target)?;
+        let (secure, authority) = self.authority(target)?;
         if self.transfer_encoding || self.content_length() != Ok(0) {
             return Err(UpgradeError::Body);
         }
@@ -152,35 +178,26 @@ impl<'a> RequestFields<'a> {
         // Item 6 before item 5: another version may have another key.
         self.check_version()?;
         let key = self.key.one().and_then(valid_key).ok_or(UpgradeError::Key)?;
-        self.check_offer(scheme, authority, subprotocols, policy)?;
-        Ok(key)
+        self.check_offer(subprotocols)?;
+        Ok(Opening { key: Some(key), secure, authority: authority.text, origin: self.origin })
     }
 
     /// Item 6: the version is 13.
-    pub(crate) fn check_version(&self) -> Result<(), UpgradeError> {
+    pub(super) fn check_version(&self) -> Result<(), UpgradeError> {
         if self.version == Once::One(b"13") { Ok(()) } else { Err(UpgradeError::Version) }
     }
 
-    /// Items 7 to 9, which are the same for every way of asking for a WebSocket.
-    pub(crate) fn check_offer(
-        &self,
-        scheme: Option<&str>,
-        authority: Authority<'_>,
-        subprotocols: impl Iterator<Item = &'a [u8]> + Clone,
-        policy: &OriginPolicy,
-    ) -> Result<(), UpgradeError> {
+    /// Items 8 and 9, which are the same for every way of asking for a WebSocket.
+    pub(super) fn check_offer(&self, subprotocols: impl Iterator<Item = &'a [u8]> + Clone) -> Result<(), UpgradeError> {
         if self.has_subprotocols {
             check_subprotocols(subprotocols).map_err(|_| UpgradeError::Subprotocols)?;
         }
-        if !self.extensions.valid() {
-            return Err(UpgradeError::Extensions);
-        }
-        if is_allowed(policy, self.origin, scheme, authority) { Ok(()) } else { Err(UpgradeError::Origin) }
+        if self.extensions.valid() { Ok(()) } else { Err(UpgradeError::Extensions) }
     }
 
-    /// Whom the request is for, and by which scheme if it says so: an absolute target goes before Host, which must be
-    /// there all the same, and once (RFC 9112 §3.2).
-    fn authority<'t>(&self, target: &'t [u8]) -> Result<(Option<&'t str>, Authority<'t>), UpgradeError>
+    /// The server that the request is for, and whether the scheme is a secure one if the request has it. An absolute target
+    /// goes before Host, which must be there all the same, and once (RFC 9112 §3.2).
+    fn authority<'t>(&self, target: &'t [u8]) -> Result<(Option<bool>, Authority<'t>), UpgradeError>
     where
         'a: 't,
     {
@@ -195,89 +212,36 @@ impl<'a> RequestFields<'a> {
             Some(target.and_then(absolute_target).ok_or(UpgradeError::Target)?)
         };
         let host = self.host.one().and_then(authority).ok_or(UpgradeError::Host)?;
-        Ok(absolute.map_or((None, host), |(scheme, authority)| (Some(scheme), authority)))
+        Ok(absolute.map_or((None, host), |(scheme, authority)| (Some(default_port(scheme) == Some(443)), authority)))
     }
 }
 
 /// The value of a Host field, if it is one host with perhaps a port.
-pub(crate) fn authority(value: &[u8]) -> Option<Authority<'_>> {
+pub(super) fn authority(value: &[u8]) -> Option<Authority<'_>> {
     Authority::parse(core::str::from_utf8(value).ok()?).ok()
-}
-
-/// §4.2.1, item 5: base64 that decodes to 16 bytes. So 22 characters of the alphabet, of which the last stands for two
-/// bits only, and two of padding.
-fn valid_key(value: &[u8]) -> Option<[u8; 24]> {
-    let key: &[u8; 24] = value.try_into().ok()?;
-    let in_alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    let valid = key[..21].iter().all(in_alphabet) && matches!(key[21..], [b'A' | b'Q' | b'g' | b'w', b'=', b'=']);
-    if valid { Some(*key) } else { None }
-}
-
-/// 1*DIGIT, as far as 64 bits go.
-pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0_u64, |value, byte| {
-        let digit = if byte.is_ascii_digit() { byte - b'0' } else { return None };
-        value.checked_mul(10)?.checked_add(digit.into())
-    })
-}
-
-/// §10.2: whether a page of this origin may connect.
-fn is_allowed(policy: &OriginPolicy, origin: Once<'_>, scheme: Option<&str>, authority: Authority<'_>) -> bool {
-    let value = match origin {
-        Once::Absent => return policy.allows_absent,
-        Once::Repeated => return false,
-        Once::One(value) => value,
-    };
-    // As browsers write it when neither names a port; the rest is for the other cases.
-    let is_own = |page: &[u8]| scheme.is_none() && value.strip_prefix(page) == Some(authority.text.as_bytes());
-    if matches!(policy.rule, OriginRule::Same) && (is_own(b"https://") || is_own(b"http://")) {
-        return true;
-    }
-    let origin = core::str::from_utf8(value).unwrap_or_default();
-    match &policy.rule {
-        OriginRule::Any => true,
-        OriginRule::Predicate(allows) => allows(origin),
-        OriginRule::Same => Origin::parse(origin).is_some_and(|origin| {
-            // A request says its scheme only in an absolute target; else the page's scheme tells the default port.
-            let own = scheme.map(|own| if default_port(own) == Some(443) { "https" } else { "http" });
-            let own = own.unwrap_or(origin.scheme);
-            origin.is(&Origin { scheme: own, host: authority.host, port: authority.port.or(default_port(own)) })
-        }),
-        OriginRule::List(list) => {
-            let parsed = Origin::parse(origin);
-            list.iter().any(|allowed| match (parsed, Origin::parse(allowed)) {
-                (Some(origin), Some(allowed)) => origin.is(&allowed),
-                (None, None) => origin == "null" && allowed == "null",
-                _ => false,
-            })
-        }
-    }
 }
 
 /// What the fields of a 101 say, collected in one pass.
 #[derive(Debug, Default)]
 struct ResponseFields<'a> {
-    upgrade: Once<'a>,
+    upgrade: Once<&'a [u8]>,
     connection: Tokens,
-    accept: Once<'a>,
-    subprotocol: Once<'a>,
-    extensions: Once<'a>,
+    accept: Once<&'a [u8]>,
+    subprotocol: Once<&'a [u8]>,
+    extensions: Once<&'a [u8]>,
 }
 
 /// What a server chose of what it was offered: a subprotocol, and a list of extensions.
 #[derive(Debug)]
-pub(crate) struct Chosen<'a> {
-    pub(crate) subprotocol: Option<&'a [u8]>,
-    pub(crate) extensions: Option<&'a [u8]>,
+pub(super) struct Chosen<'a> {
+    pub(super) subprotocol: Option<&'a [u8]>,
+    pub(super) extensions: Option<&'a [u8]>,
 }
 
 /// Checks the fields of an answer that opens a WebSocket against what was asked (§4.1, conditions 2 to 4 and 6); what the
 /// server chose. Conditions 2 to 4 are those of a 101: an extended CONNECT sent no key. Whether the extensions were offered
 /// is for whoever offered them.
-pub(crate) fn check_response<'a, 'o>(
+pub(super) fn check_response<'a, 'o>(
     fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     key: Option<&[u8; 24]>,
     mut offered: impl Iterator<Item = &'o str>,
@@ -307,41 +271,13 @@ pub(crate) fn check_response<'a, 'o>(
     }
     // §11.3.2: the field "MUST NOT appear more than once in an HTTP response".
     if all.extensions == Once::Repeated {
-        return Err(HandshakeError::Extension);
+        return Err(HandshakeError::Extension(None));
     }
     match all.subprotocol {
         Once::Absent => {}
         Once::One(chosen) if offered.any(|offer| offer.as_bytes() == chosen) => {}
-        _ => return Err(HandshakeError::Subprotocol),
+        Once::One(other) => return Err(HandshakeError::Subprotocol(Some(String::from_utf8_lossy(other).into_owned()))),
+        Once::Repeated => return Err(HandshakeError::Subprotocol(None)),
     }
     Ok(Chosen { subprotocol: all.subprotocol.one(), extensions: all.extensions.one() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn r6_a_key_is_valid_when_it_is_canonical_base64_of_16_bytes() {
-        use base64::{Engine, engine::general_purpose::STANDARD};
-        let key = *b"dGhlIHNhbXBsZSBub25jZQ==";
-        assert_eq!(valid_key(&key), Some(key));
-        for at in 0..key.len() {
-            for byte in 0..=255 {
-                let mut corrupt = key;
-                corrupt[at] = byte;
-                let decoded = STANDARD.decode(corrupt).is_ok_and(|bytes| bytes.len() == 16);
-                assert_eq!(valid_key(&corrupt).is_some(), decoded, "{byte} at {at}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_decimal_is_digits_that_fit_64_bits() {
-        assert_eq!(decimal(b"0"), Some(0));
-        assert_eq!(decimal(b"18446744073709551615"), Some(u64::MAX));
-        for none in [&b""[..], b"18446744073709551616", b"+1", b"1 ", b"-1", b"1,1", b"0x1"] {
-            assert_eq!(decimal(none), None);
-        }
-    }
 }

@@ -1,28 +1,24 @@
-//! A server's answer to an opening handshake (RFC 6455 §4.1), apart from the machine that read it.
+//! The answer of a server to an opening handshake (RFC 6455 §4.1), or of a proxy to CONNECT.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{string::String, vec::Vec};
 use core::fmt;
 
-use super::{
-    body::Body,
-    error::HandshakeError,
-    head::{Fields, Head, Span},
-};
+use super::http::head::{Fields, Head, Span};
 
 /// A server's answer. It owns its head, and its body if it opens no WebSocket.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Response {
-    pub(super) head: Head,
-    pub(super) status: u16,
-    pub(super) reason: Span,
-    pub(super) subprotocol: Option<Span>,
-    pub(super) body: Vec<u8>,
-    pub(super) whole: bool,
+    pub(crate) head: Head,
+    pub(crate) status: u16,
+    pub(crate) reason: Span,
+    pub(crate) subprotocol: Option<Span>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) whole: bool,
 }
 
 impl Response {
     /// An answer that an HTTP library has read, without its body.
-    pub(super) fn from_parts<'a>(status: u16, fields: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+    pub(crate) fn from_parts<'a>(status: u16, fields: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
         let (head, []) = Head::from_parts([], fields);
         Self { head, status, reason: Span::default(), subprotocol: None, body: Vec::new(), whole: false }
     }
@@ -69,9 +65,9 @@ impl Response {
         self.whole
     }
 
-    pub(super) fn rejected(mut self: Box<Self>, body: Body) -> HandshakeError {
-        (self.body, self.whole) = body.finish();
-        HandshakeError::Rejected(self)
+    /// Whether a server or a gateway may soon answer differently: the status is 500, 502, 503 or 504.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self.status, 500 | 502..=504)
     }
 }
 

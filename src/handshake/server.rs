@@ -1,12 +1,25 @@
 //! The server's half of the opening handshake (RFC 6455 §4.2): [`Handshake`] reads a [`Request`], which is answered
 //! whenever the application knows how.
 
+mod answer;
+mod request;
+mod response;
+
 use core::time::Duration;
 
 use bytes::BytesMut;
 
-pub use super::request::{Accepted, Request, Response};
-use super::{answer::Answer, deadline::Deadline, error::HandshakeError, head::RequestLine, scan::Scanner, write};
+use self::answer::Answer;
+pub use self::{
+    request::Request,
+    response::{Accepted, Response},
+};
+pub use super::error::{RequestError, ResponseError};
+use super::{
+    deadline::Deadline,
+    error::HandshakeError,
+    http::{head::RequestLine, scan::Scanner, write},
+};
 use crate::{config::Config, connection::Transport, time::Timestamp};
 
 /// How much a client may send on after its request was refused, before the wait for its end is over.
@@ -90,7 +103,7 @@ impl Handshake {
         };
         let Some(head) = scanner.receive(input).transpose() else { return Ok(None) };
         let Some(config) = self.config.take() else { return Ok(None) };
-        let request = head.and_then(|head| Request::read(head, config));
+        let request = head.map_err(HandshakeError::Head).and_then(|head| Request::read(head, config));
         match &request {
             Ok(request) => self.phase = Phase::Answering { answer: request.answer.clone(), eof: false },
             Err(error) => {

@@ -1,12 +1,14 @@
-//! `ws://` and `wss://` URIs (RFC 6455 §3), and the authorities and origins that header fields consist of (RFC 3986
-//! §3.2, RFC 6454 §6).
+//! `ws://` and `wss://` URIs (RFC 6455 §3), and absolute request targets (RFC 9112 §3.2.2).
 
 use alloc::{borrow::Cow, format, string::String, vec::Vec};
-use core::{fmt, net::Ipv6Addr, str::FromStr};
+use core::fmt;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::head::alphanumeric_and;
+use crate::{
+    grammar::{alphanumeric_and, is_encoded},
+    origin::{Authority, AuthorityError},
+};
 
 /// A `ws://` or `wss://` URI, checked: what a client connects to.
 ///
@@ -21,10 +23,10 @@ use super::head::alphanumeric_and;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Uri<'a> {
-    pub(super) secure: bool,
-    pub(super) userinfo: Option<&'a str>,
-    pub(super) authority: Authority<'a>,
-    pub(super) path_and_query: &'a str,
+    pub(crate) secure: bool,
+    pub(crate) userinfo: Option<&'a str>,
+    pub(crate) authority: Authority<'a>,
+    pub(crate) path_and_query: &'a str,
 }
 
 /// Why a text is no `ws://` or `wss://` URI.
@@ -143,35 +145,12 @@ impl fmt::Display for UriError {
 
 impl core::error::Error for UriError {}
 
-/// host [ ":" port ] (RFC 3986 §3.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Authority<'a> {
-    pub(crate) text: &'a str,
-    /// With the brackets of an IPv6 address.
-    pub(crate) host: &'a str,
-    /// `None` also for an empty one.
-    pub(crate) port: Option<u16>,
-}
-
-impl<'a> Authority<'a> {
-    pub(crate) fn parse(text: &'a str) -> Result<Self, UriError> {
-        let (host, port) = match text.bytes().rposition(|byte| byte == b':') {
-            Some(colon) if !text.ends_with(']') => (&text[..colon], &text[colon + 1..]),
-            _ => (text, ""),
-        };
-        let is_host = match host.strip_prefix('[') {
-            Some(address) => address.strip_suffix(']').is_some_and(|address| Ipv6Addr::from_str(address).is_ok()),
-            None => !host.is_empty() && is_encoded(host.as_bytes(), &HOST),
-        };
-        if !is_host {
-            return Err(UriError::Host);
+impl From<AuthorityError> for UriError {
+    fn from(error: AuthorityError) -> Self {
+        match error {
+            AuthorityError::Host => Self::Host,
+            AuthorityError::Port => Self::Port,
         }
-        let port = match port {
-            "" => None,
-            _ if port.starts_with(['0', '+']) => return Err(UriError::Port),
-            _ => Some(port.parse().map_err(|_| UriError::Port)?),
-        };
-        Ok(Self { text, host, port })
     }
 }
 
@@ -183,50 +162,12 @@ pub(crate) fn absolute_target(target: &str) -> Option<(&str, Authority<'_>)> {
     if known { Some((scheme, Authority::parse(authority).ok()?)) } else { None }
 }
 
-/// The origin of a page (RFC 6454 §6.1).
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Origin<'a> {
-    pub(crate) scheme: &'a str,
-    pub(crate) host: &'a str,
-    /// The scheme's own when it has one and the origin names none.
-    pub(crate) port: Option<u16>,
-}
-
-impl<'a> Origin<'a> {
-    /// `None` for `null`, which is no origin, and for whatever else is not a scheme, a host and perhaps a port.
-    pub(crate) fn parse(text: &'a str) -> Option<Self> {
-        let (scheme, authority) = text.split_once("://")?;
-        let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-        if !scheme.starts_with(|first: char| first.is_ascii_alphabetic()) || !scheme.bytes().all(is_scheme) {
-            return None;
-        }
-        let authority = Authority::parse(authority).ok()?;
-        Some(Self { scheme, host: authority.host, port: authority.port.or_else(|| default_port(scheme)) })
-    }
-
-    pub(crate) fn is(&self, other: &Origin<'_>) -> bool {
-        self.scheme.eq_ignore_ascii_case(other.scheme)
-            && self.host.eq_ignore_ascii_case(other.host)
-            && self.port == other.port
-    }
-}
-
-pub(crate) fn default_port(scheme: &str) -> Option<u16> {
-    match scheme {
-        _ if scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("wss") => Some(443),
-        _ if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("ws") => Some(80),
-        _ => None,
-    }
-}
-
 // Unreserved characters and those that each part may have besides (RFC 3986 §2.3, §3.2 to §3.4).
 const USERINFO: [bool; 256] = alphanumeric_and(b"-._~!$&'()*+,;=:");
 const PATH_AND_QUERY: [bool; 256] = alphanumeric_and(b"-._~!$&'()*+,;=:@/?");
-/// No comma, though a registered name may have one: it would be taken for a list of hosts.
-const HOST: [bool; 256] = alphanumeric_and(b"-._~!$&'()*+;=");
 
 /// Userinfo as the value of an Authorization field (RFC 7617 §2): `Basic`, and user and password in base64.
-pub(super) fn basic_auth(userinfo: &str) -> String {
+pub(crate) fn basic_auth(userinfo: &str) -> String {
     let mut credentials = percent_decode(userinfo);
     if !userinfo.contains(':') {
         credentials.push(b':');
@@ -234,24 +175,12 @@ pub(super) fn basic_auth(userinfo: &str) -> String {
     format!("Basic {}", STANDARD.encode(credentials))
 }
 
-pub(super) fn is_userinfo(text: &str) -> bool {
+pub(crate) fn is_userinfo(text: &str) -> bool {
     is_encoded(text.as_bytes(), &USERINFO)
 }
 
-/// Only these characters, and complete percent-encodings (RFC 3986 §2.1).
-fn is_encoded(text: &[u8], plain: &[bool; 256]) -> bool {
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|&byte| !plain[usize::from(byte)]) {
-        match &rest[at..] {
-            [b'%', high, low, tail @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest = tail,
-            _ => return false,
-        }
-    }
-    true
-}
-
 /// Decodes what [`is_encoded`] found to be complete.
-pub(super) fn percent_decode(text: &str) -> Vec<u8> {
+pub(crate) fn percent_decode(text: &str) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or_default() as u8;
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -7,13 +7,13 @@
 use sansock::{
     CloseCode, Config,
     adapter::{Error, blocking, tokio},
-    handshake::proxy::{Proxies, Proxy, ProxyError, SocksReply},
+    route::proxy::{Proxies, Proxy, ProxyError, SocksReply},
 };
 
 /// What comes back of some messages, by each adapter.
 fn echoes(uri: &str, proxies: &Proxies) -> Result<(), Error> {
     let config = Config::default();
-    let mut websocket = blocking::connect_with(uri, &config, |request| request.proxies(proxies))?.0;
+    let mut websocket = blocking::connect_with(uri, &config, |route| route.proxies(proxies))?.0;
     for len in [0, 125, 70_000] {
         websocket.send(vec![7; len])?;
         assert_eq!(websocket.read()?, Some(vec![7; len].into()));
@@ -22,7 +22,7 @@ fn echoes(uri: &str, proxies: &Proxies) -> Result<(), Error> {
 
     let runtime = ::tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut websocket = tokio::connect_with(uri, &config, |request| request.proxies(proxies)).await?.0;
+        let mut websocket = tokio::connect_with(uri, &config, |route| route.proxies(proxies)).await?.0;
         for len in [0, 125, 70_000] {
             websocket.send(vec![7; len]).await?;
             assert_eq!(websocket.recv().await?, Some(vec![7; len].into()));

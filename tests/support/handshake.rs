@@ -6,7 +6,7 @@
 use std::fmt::Debug;
 
 use bytes::BytesMut;
-use sansock::{Config, HandshakeError, Refused, SendError, Transport, UpgradeError, client, server};
+use sansock::{Config, HandshakeError, Refused, Transport, UpgradeError, client, handshake::ResponseError, server};
 
 /// The request of RFC 6455 §1.2, with an offer of an extension.
 pub(crate) const REQUEST: &str = "GET /chat HTTP/1.1\r\n\
@@ -126,7 +126,7 @@ pub(crate) fn serve_pieces(pieces: &[&[u8]], config: &Config) -> Served {
         served.refused = request.accept(&server::Response::new(), &mut out).err();
         assert_eq!(served.refused, request.verdict().err().map(Refused::Request));
         let again = request.accept(&server::Response::new(), &mut out).err();
-        assert_eq!(again, Some(Refused::Response(SendError::Answered)));
+        assert_eq!(again, Some(Refused::Response(ResponseError::Answered)));
         let mut rest = served.left.clone();
         let mut input = &mut rest[..];
         let written = out.len();

@@ -14,7 +14,8 @@ use super::{Error, Socket, WebSocket, tunnel, wire::Wire};
 use crate::{
     Clock, Config, Driver, Outbox,
     adapter::dial::{Dial, Step},
-    handshake::{Route, client},
+    client,
+    route::Route,
 };
 
 /// Connects to a `ws://` URI over TCP, without Nagle's delay, and opens a WebSocket there. Follows up to 10 redirects, and
@@ -46,31 +47,31 @@ use crate::{
 /// # Ok::<(), blocking::Error>(())
 /// ```
 pub fn connect(uri: &str, config: &Config) -> Result<WebSocket<TcpStream>, Error> {
-    Ok(connect_with(uri, config, |request| request)?.0)
+    Ok(connect_with(uri, config, |route| route)?.0)
 }
 
-/// The same with more in its request: `ask` adds subprotocols, header fields, proxies, or another number of redirects.
-/// Returns the server's answer too.
+/// Connects like [`connect`]. `customize` adds subprotocols, header fields, an origin, proxies, or another number of
+/// redirects. Returns the server's answer too.
 ///
 /// # Errors
 ///
-/// As [`connect`]; also when the request is malformed, the proxy refuses, or a redirect is none that is followed.
+/// As [`connect`]; also when the request is malformed, the proxy refuses, or a redirect cannot be followed.
 ///
 /// ```no_run
-/// use sansock::{Config, adapter::blocking, handshake::proxy::{Proxies, Proxy}};
+/// use sansock::{Config, adapter::blocking, route::proxy::{Proxies, Proxy}};
 ///
 /// let proxies = Proxies::all(Proxy::parse("socks5h://127.0.0.1:9050")?);
-/// let (mut websocket, response) = blocking::connect_with("ws://server.example/", &Config::default(), |request| {
-///     request.subprotocols(&["chat"]).proxies(&proxies).max_redirects(0)
+/// let (mut websocket, response) = blocking::connect_with("ws://server.example/", &Config::default(), |route| {
+///     route.subprotocols(&["chat"]).proxies(&proxies).max_redirects(0)
 /// })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn connect_with<'a>(
     uri: &'a str,
     config: &Config,
-    ask: impl FnOnce(client::Request<'a>) -> client::Request<'a>,
+    customize: impl FnOnce(Route<'a>) -> Route<'a>,
 ) -> Result<(WebSocket<TcpStream>, client::Response), Error> {
-    let mut route = Route::new(uri, ask)?;
+    let mut route = customize(Route::new(uri)?);
     loop {
         if route.uri().is_secure() {
             return Err(io::Error::new(ErrorKind::Unsupported, "wss needs a TLS stream: use `client`").into());

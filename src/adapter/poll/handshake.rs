@@ -12,11 +12,8 @@ use super::{Io, WebSocket, wire::Wire};
 use crate::{
     Config, Connection, Driver, Outbox, Transport,
     adapter::Error,
-    handshake::{
-        Refused,
-        proxy::{Proxy, ProxyError},
-        server,
-    },
+    handshake::{Refused, server},
+    route::proxy::{Proxy, ProxyError},
 };
 
 /// Waits for a request to upgrade, and accepts it, without a subprotocol.

@@ -25,8 +25,8 @@ use crate::{
         dial::{Dial, Step},
         tcp,
     },
-    client::{Request, Response},
-    handshake::Route,
+    client::Response,
+    route::Route,
 };
 
 /// Connects to a `ws://` URI over TCP, without Nagle's delay, and opens a WebSocket there. Follows up to 10 redirects, and
@@ -59,22 +59,22 @@ use crate::{
 /// # Ok(()) }
 /// ```
 pub async fn connect(uri: &str, config: &Config) -> Result<WebSocket<TcpStream>, Error> {
-    Ok(connect_with(uri, config, |request| request).await?.0)
+    Ok(connect_with(uri, config, |route| route).await?.0)
 }
 
-/// The same with more in its request: `ask` adds subprotocols, header fields, an origin, proxies, or another number of
+/// Connects like [`connect`]. `customize` adds subprotocols, header fields, an origin, proxies, or another number of
 /// redirects. Returns the server's answer too.
 ///
 /// # Errors
 ///
-/// As [`connect`]; also when the request is malformed, the proxy refuses, or a redirect is none that is followed.
+/// As [`connect`]; also when the request is malformed, the proxy refuses, or a redirect cannot be followed.
 ///
 /// ```no_run
 /// # use sansock::{Config, adapter::tokio};
 /// # async fn run(token: &[u8]) -> Result<(), tokio::Error> {
 /// let (config, fields) = (Config::default(), [("Authorization", token)]);
-/// let (mut websocket, response) = tokio::connect_with("ws://localhost/", &config, |request| {
-///     request.subprotocols(&["chat.v2", "chat"]).headers(&fields)
+/// let (mut websocket, response) = tokio::connect_with("ws://localhost/", &config, |route| {
+///     route.subprotocols(&["chat.v2", "chat"]).headers(&fields)
 /// })
 /// .await?;
 /// println!("{:?}", response.subprotocol());
@@ -83,9 +83,9 @@ pub async fn connect(uri: &str, config: &Config) -> Result<WebSocket<TcpStream>,
 pub async fn connect_with<'a>(
     uri: &'a str,
     config: &Config,
-    ask: impl FnOnce(Request<'a>) -> Request<'a>,
+    customize: impl FnOnce(Route<'a>) -> Route<'a>,
 ) -> Result<(WebSocket<TcpStream>, Response), Error> {
-    let mut route = Route::new(uri, ask)?;
+    let mut route = customize(Route::new(uri)?);
     loop {
         if route.uri().is_secure() {
             return Err(io::Error::new(ErrorKind::Unsupported, "wss needs a TLS stream: use tls::connect").into());

@@ -12,7 +12,7 @@ use ::tokio::time::{Instant, Sleep, sleep_until};
 use futures_core::Stream;
 
 use super::Error;
-use crate::backoff::Backoff;
+use crate::Backoff;
 
 /// Connections, one after the other, as long as what ends them passes.
 ///
@@ -21,7 +21,7 @@ use crate::backoff::Backoff;
 /// anew after a connection that held as long as the longest of them.
 ///
 /// ```no_run
-/// use sansock::{Config, adapter::tokio, backoff::Backoff};
+/// use sansock::{Backoff, Config, adapter::tokio};
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let config = Config::default();

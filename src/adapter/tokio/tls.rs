@@ -25,11 +25,7 @@ use super::{
     Error, WebSocket, client,
     net::{dial, within},
 };
-use crate::{
-    Config,
-    client::{Request, Response},
-    handshake::Route,
-};
+use crate::{Config, client::Response, route::Route};
 
 /// Connects to a `wss://` or `ws://` URI, like [`connect`](super::connect). Certificates are checked against the roots
 /// that Mozilla trusts.
@@ -48,7 +44,7 @@ use crate::{
 /// ```
 pub async fn connect(uri: &str, config: &Config) -> Result<WebSocket<MaybeTls>, Error> {
     let tls = trusting(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })?;
-    Ok(connect_with(uri, config, tls, |request| request).await?.0)
+    Ok(connect_with(uri, config, tls, |route| route).await?.0)
 }
 
 /// A TLS configuration for [`connect_with`] that trusts whom the operating system trusts: also a company's own
@@ -87,9 +83,9 @@ pub async fn connect_with<'a>(
     uri: &'a str,
     config: &Config,
     tls: Arc<ClientConfig>,
-    ask: impl FnOnce(Request<'a>) -> Request<'a>,
+    customize: impl FnOnce(Route<'a>) -> Route<'a>,
 ) -> Result<(WebSocket<MaybeTls>, Response), Error> {
-    let mut route = Route::new(uri, ask)?;
+    let mut route = customize(Route::new(uri)?);
     loop {
         let stream = dial(&route, config).await?;
         let stream = if route.uri().is_secure() {

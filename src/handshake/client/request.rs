@@ -1,19 +1,16 @@
 //! What a client asks for: [`Request`] (RFC 6455 §4.1).
 
-use alloc::{
-    borrow::{Cow, ToOwned},
-    string::String,
-};
+use alloc::{borrow::Cow, string::String, vec::Vec};
 use core::fmt;
 
 use crate::{
-    error::SendError,
+    grammar::is_token,
     handshake::{
-        headers::{check_subprotocols, token},
-        proxy::Proxies,
-        uri::{Authority, Uri},
-        write::{self, Field},
+        error::RequestError,
+        http::write::{self, Field},
+        uri::Uri,
     },
+    origin::Authority,
 };
 
 /// What the handshake writes into a request itself, or what has no place there.
@@ -45,18 +42,16 @@ const SECRET: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 /// ```
 #[derive(Clone)]
 pub struct Request<'a> {
-    pub(in crate::handshake) host: Cow<'a, str>,
-    pub(in crate::handshake) target: Cow<'a, str>,
+    pub(super) host: Cow<'a, str>,
+    pub(super) target: Cow<'a, str>,
     secure: bool,
-    pub(in crate::handshake) origin: Option<&'a str>,
-    pub(in crate::handshake) subprotocols: &'a [&'a str],
+    pub(super) origin: Option<&'a str>,
+    pub(super) subprotocols: &'a [&'a str],
     authorization: Option<String>,
     fields: &'a [Field<'a>],
     secret: &'a [&'a str],
     /// A redirect led to another origin: what is secret is left out.
     is_elsewhere: bool,
-    pub(in crate::handshake) max_redirects: u8,
-    pub(in crate::handshake) proxies: Option<&'a Proxies>,
 }
 
 impl<'a> Request<'a> {
@@ -74,8 +69,6 @@ impl<'a> Request<'a> {
             fields: &[],
             secret: &[],
             is_elsewhere: false,
-            max_redirects: 10,
-            proxies: None,
         }
     }
 
@@ -114,36 +107,16 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Leaves these header fields out where a redirect leads to another origin, beside Authorization, Cookie and
-    /// Proxy-Authorization, which are left out anyhow. The subprotocols and the origin go along everywhere.
-    #[must_use]
-    pub fn secret_headers(mut self, names: &'a [&'a str]) -> Self {
+    /// The fields that are left out after a redirect to another origin, in addition to [`SECRET`].
+    #[cfg(feature = "route")]
+    pub(crate) fn set_secret(&mut self, names: &'a [&'a str]) {
         self.secret = names;
-        self
-    }
-
-    /// How many redirects in a row `connect` follows; 10 unless said otherwise. With 0 each is a
-    /// [`Rejected`](crate::HandshakeError::Rejected) like any other refusal. For those who connect by themselves there is
-    /// [`Route`](crate::handshake::Route).
-    ///
-    /// A redirect may lead anywhere, also to servers that only this client can reach. So follow none where strangers
-    /// choose the URI.
-    #[must_use]
-    pub fn max_redirects(mut self, count: u8) -> Self {
-        self.max_redirects = count;
-        self
-    }
-
-    /// Lets `connect` go through the proxy that these choose; none unless said otherwise.
-    #[must_use]
-    pub fn proxies(mut self, proxies: &'a Proxies) -> Self {
-        self.proxies = Some(proxies);
-        self
     }
 
     /// What is asked after a redirect to `uri`.
-    pub(in crate::handshake) fn move_to(&mut self, uri: &Uri<'_>, same_origin: bool) {
-        self.host = uri.authority().to_owned().into();
+    #[cfg(feature = "route")]
+    pub(crate) fn move_to(&mut self, uri: &Uri<'_>, same_origin: bool) {
+        self.host = String::from(uri.authority()).into();
         self.target = uri.target().into_owned().into();
         self.secure = uri.is_secure();
         self.authorization = uri.basic_auth();
@@ -151,37 +124,39 @@ impl<'a> Request<'a> {
     }
 
     /// The scheme of the HTTP resource that stands for it (RFC 8441 §5).
-    pub(in crate::handshake) fn scheme(&self) -> &'static str {
+    pub(super) fn scheme(&self) -> &'static str {
         if self.secure { "https" } else { "http" }
     }
 
     /// What authenticates by the URI, unless the caller's fields do.
-    pub(in crate::handshake) fn authorization(&self) -> Option<&str> {
+    pub(super) fn authorization(&self) -> Option<&str> {
         let has_another = || self.fields().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
         self.authorization.as_deref().filter(|_| !has_another())
     }
 
     /// The caller's fields that are sent.
-    pub(in crate::handshake) fn fields(&self) -> impl Iterator<Item = &Field<'a>> {
+    pub(super) fn fields(&self) -> impl Iterator<Item = &Field<'a>> {
         let is_secret = |name: &str| SECRET.iter().chain(self.secret).any(|secret| secret.eq_ignore_ascii_case(name));
         self.fields.iter().filter(move |(name, _)| !self.is_elsewhere || !is_secret(name))
     }
 
-    pub(in crate::handshake) fn check(&self) -> Result<(), SendError> {
-        Authority::parse(&self.host).map_err(|_| SendError::Host)?;
+    pub(super) fn check(&self) -> Result<(), RequestError> {
+        Authority::parse(&self.host).map_err(|_| RequestError::Host(self.host.as_ref().into()))?;
         let target = self.target.as_bytes();
         if target.first() != Some(&b'/') || target.iter().any(|&byte| !byte.is_ascii_graphic() || byte == b'#') {
-            return Err(SendError::Target);
+            return Err(RequestError::Target(self.target.as_ref().into()));
         }
         if let Some(origin) = self.origin {
-            write::check_value(origin.as_bytes())?;
+            write::check_value("Origin", origin.as_bytes())?;
         }
-        let names_only = self.subprotocols.iter().all(|name| token(name.as_bytes()).is_some());
-        let names = self.subprotocols.iter().map(|name| name.as_bytes());
-        if !names_only || !self.subprotocols.is_empty() && check_subprotocols(names).is_err() {
-            return Err(SendError::Subprotocol);
+        // §4.1, item 10: "elements that MUST all be unique strings".
+        let mut names: Vec<&str> = self.subprotocols.to_vec();
+        names.sort_unstable();
+        let twice = names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
+        if let Some(name) = names.iter().copied().find(|name| !is_token(name.as_bytes())).or(twice) {
+            return Err(RequestError::Subprotocol(name.into()));
         }
-        write::check_fields(self.fields, &MANAGED)
+        Ok(write::check_fields(self.fields, &MANAGED)?)
     }
 }
 

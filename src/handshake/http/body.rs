@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::{head::Head, negotiate::decimal};
+use super::head::Head;
+use crate::grammar::decimal;
 
 /// Collects a body.
 #[derive(Debug)]

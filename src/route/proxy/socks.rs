@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use bytes::{BufMut, BytesMut};
 
 use super::{ProxyError, SocksReply};
-use crate::error::SendError;
+use crate::handshake::RequestError;
 
 const VERSION: u8 = 5;
 const AUTH_VERSION: u8 = 1;
@@ -48,7 +48,7 @@ impl Socks {
         port: u16,
         credentials: Option<Credentials>,
         out: &mut BytesMut,
-    ) -> Result<Self, SendError> {
+    ) -> Result<Self, RequestError> {
         let request = request(host, port)?;
         let methods: &[u8] =
             if credentials.is_some() { &[NO_AUTHENTICATION, USER_AND_PASSWORD] } else { &[NO_AUTHENTICATION] };
@@ -119,7 +119,7 @@ impl Socks {
 }
 
 /// RFC 1928 §4. A name goes to the proxy as it is.
-fn request(host: &str, port: u16) -> Result<Vec<u8>, SendError> {
+fn request(host: &str, port: u16) -> Result<Vec<u8>, RequestError> {
     let mut request = Vec::from([VERSION, CONNECT, 0]);
     match host.parse() {
         Ok(IpAddr::V4(address)) => {
@@ -132,7 +132,7 @@ fn request(host: &str, port: u16) -> Result<Vec<u8>, SendError> {
         }
         Err(_) => {
             request.push(NAME);
-            request.push(u8::try_from(host.len()).map_err(|_| SendError::Host)?);
+            request.push(u8::try_from(host.len()).map_err(|_| RequestError::Host(host.into()))?);
             request.extend(host.bytes());
         }
     }

@@ -3,32 +3,11 @@
 use alloc::vec::Vec;
 use core::{fmt, mem::MaybeUninit};
 
-use super::error::{HandshakeError, Malformed};
+use super::error::{HeadError, Malformed};
+use crate::grammar::is_token_byte;
 
 /// The most field lines whose parsed form lies on the stack while a head is parsed.
 pub(crate) const ON_STACK: usize = 64;
-
-/// What a token consists of (RFC 9110 §5.6.2).
-pub(crate) const fn is_token_byte(byte: u8) -> bool {
-    const TOKEN: [bool; 256] = alphanumeric_and(b"!#$%&'*+-.^_`|~");
-    TOKEN[byte as usize]
-}
-
-/// A table of the ASCII letters and digits, and these bytes.
-pub(crate) const fn alphanumeric_and(also: &[u8]) -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut byte: u8 = 0;
-    while byte < 0x80 {
-        table[byte as usize] = byte.is_ascii_alphanumeric();
-        byte += 1;
-    }
-    let mut i = 0;
-    while i < also.len() {
-        table[also[i] as usize] = true;
-        i += 1;
-    }
-    table
-}
 
 /// A part of a head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,7 +41,7 @@ pub(crate) trait StartLine: Sized {
     /// A start line whose end is there is judged even if no field line follows yet.
     ///
     /// Lets pass two things that no head has: empty lines before it, and lines that end in LF alone.
-    fn parse(bytes: &[u8], max_fields: usize) -> Result<Option<Parsed<Self>>, HandshakeError>;
+    fn parse(bytes: &[u8], max_fields: usize) -> Result<Option<Parsed<Self>>, HeadError>;
 }
 
 /// What the parser finds.
@@ -97,17 +76,17 @@ impl StartLine for RequestLine {
         is_token_byte(byte)
     }
 
-    fn parse(bytes: &[u8], max_fields: usize) -> Result<Option<Parsed<Self>>, HandshakeError> {
+    fn parse(bytes: &[u8], max_fields: usize) -> Result<Option<Parsed<Self>>, HeadError> {
         let (mut stack, mut heap) = ([const { MaybeUninit::uninit() }; ON_STACK], Vec::new());
         let slots = slots(max_fields, &mut stack, &mut heap);
         let mut request = httparse::Request::new(&mut []);
         let status = match request.parse_with_uninit_headers(bytes, slots) {
             Ok(status) => status,
-            Err(httparse::Error::Version) if names_a_version(bytes) => return Err(HandshakeError::Version),
+            Err(httparse::Error::Version) if names_a_version(bytes) => return Err(HeadError::Version),
             Err(error) => return Err(malformed(error).into()),
         };
         if request.version == Some(0) {
-            return Err(HandshakeError::Version);
+            return Err(HeadError::Version);
         }
         let httparse::Status::Complete(len) = status else { return Ok(None) };
         let method = span(bytes, request.method.unwrap_or_default().as_bytes());
@@ -123,14 +102,14 @@ impl StartLine for StatusLine {
         byte == b'H'
     }
 
-    fn parse(bytes: &[u8], max_fields: usize) -> Result<Option<Parsed<Self>>, HandshakeError> {
+    fn parse(bytes: &[u8], max_fields: usize) -> Result<Option<Parsed<Self>>, HeadError> {
         let (mut stack, mut heap) = ([const { MaybeUninit::uninit() }; ON_STACK], Vec::new());
         let slots = slots(max_fields, &mut stack, &mut heap);
         let mut response = httparse::Response::new(&mut []);
         let parser = httparse::ParserConfig::default();
         let parsed = match parser.parse_response_with_uninit_headers(&mut response, bytes, slots) {
             Ok(parsed) => parsed,
-            Err(httparse::Error::Version) => return Err(HandshakeError::Version),
+            Err(httparse::Error::Version) => return Err(HeadError::Version),
             Err(error) => return Err(malformed(error).into()),
         };
         if response.code.is_some_and(|status| !matches!(status, 100..=599)) {
@@ -231,6 +210,11 @@ impl Head {
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + Clone {
         let is_it = move |field: &(&[u8], &[u8])| field.0.eq_ignore_ascii_case(name.as_bytes());
         self.raw_fields().filter(is_it).map(|field| field.1)
+    }
+
+    /// Where `part`, a slice of this head, lies.
+    pub(crate) fn span_of(&self, part: &[u8]) -> Span {
+        span(&self.bytes, part)
     }
 
     /// Where the first value of this name lies.

@@ -1,23 +1,33 @@
-//! The way of a client from a URI to a connection, over redirects and through a proxy: [`Route`].
+//! How a client gets from a URI to a server: redirects, proxies, and when it tries again.
+//!
+//! A [`Route`] is a URI, a request, and the rules for both: it follows [`redirect`]s and chooses the [`proxy`].
+//! [`Backoff`] computes how long to wait before the next attempt. No I/O, no clock and no randomness: the `connect`
+//! functions of the adapters use these parts.
+
+mod backoff;
+pub mod proxy;
+pub mod redirect;
 
 use alloc::borrow::{Cow, ToOwned};
 use core::fmt;
 
-use super::{
-    client::Request,
-    error::HandshakeError,
-    proxy::Proxy,
+pub use self::backoff::Backoff;
+use self::{
+    proxy::{Proxies, Proxy},
     redirect::{RedirectError, location},
-    uri::{Uri, UriError},
+};
+use crate::{
+    client::Request,
+    handshake::{HandshakeError, Uri, UriError},
 };
 
 /// Where a client connects to next, and what it asks for there. The `connect` functions of the adapters are this loop:
 ///
 /// ```
-/// # use sansock::{client, handshake::{Route, HandshakeError}};
+/// # use sansock::{HandshakeError, client, route::Route};
 /// # fn open(host: &str, port: u16, secure: bool, request: &client::Request<'_>) -> Result<(), HandshakeError> { Ok(()) }
 /// # fn connect(uri: &str) -> Result<(), Box<dyn std::error::Error>> {
-/// let mut route = Route::new(uri, |request| request.max_redirects(5))?;
+/// let mut route = Route::new(uri)?.subprotocols(&["chat"]).max_redirects(5);
 /// loop {
 ///     let (host, port) = route.next_hop(); // a TCP connection goes there, and from there a tunnel if there is a `proxy()`
 ///     match open(host, port, route.uri().is_secure(), route.request()) {
@@ -31,15 +41,64 @@ use super::{
 pub struct Route<'a> {
     uri: Cow<'a, str>,
     request: Request<'a>,
+    follows: bool,
     redirects_left: u8,
+    proxies: Option<&'a Proxies>,
 }
 
 impl<'a> Route<'a> {
-    /// A route that begins at this URI. `ask` adds to the request for it: header fields, how many redirects are followed,
-    /// proxies.
-    pub fn new(uri: &'a str, ask: impl FnOnce(Request<'a>) -> Request<'a>) -> Result<Self, UriError> {
-        let request = ask(Request::from_uri(&Uri::parse(uri)?));
-        Ok(Self { uri: uri.into(), redirects_left: request.max_redirects, request })
+    /// A route to this URI, which follows up to 10 redirects and uses no proxy.
+    pub fn new(uri: &'a str) -> Result<Self, UriError> {
+        let request = Request::from_uri(&Uri::parse(uri)?);
+        Ok(Self { uri: uri.into(), request, follows: true, redirects_left: 10, proxies: None })
+    }
+
+    /// Offers subprotocols, as [`Request::subprotocols`].
+    #[must_use]
+    pub fn subprotocols(mut self, best_first: &'a [&'a str]) -> Self {
+        self.request = self.request.subprotocols(best_first);
+        self
+    }
+
+    /// Sends an Origin, as [`Request::origin`].
+    #[must_use]
+    pub fn origin(mut self, origin: impl Into<Option<&'a str>>) -> Self {
+        self.request = self.request.origin(origin);
+        self
+    }
+
+    /// Adds header fields, as [`Request::headers`].
+    #[must_use]
+    pub fn headers(mut self, fields: &'a [(&'a str, &'a [u8])]) -> Self {
+        self.request = self.request.headers(fields);
+        self
+    }
+
+    /// Leaves these header fields out when a redirect leads to another origin. Authorization, Cookie and
+    /// Proxy-Authorization are always left out there. Subprotocols and the origin are always sent.
+    #[must_use]
+    pub fn secret_headers(mut self, names: &'a [&'a str]) -> Self {
+        self.request.set_secret(names);
+        self
+    }
+
+    /// Follows at most this many redirects in a row. With 0, a redirect is
+    /// [`Rejected`](HandshakeError::Rejected), as any other refusal.
+    ///
+    /// A redirect may lead anywhere, also to servers that only this client can reach. So follow none if others choose the
+    /// URI.
+    #[must_use]
+    pub fn max_redirects(mut self, count: u8) -> Self {
+        self.follows = count > 0;
+        self.redirects_left = count;
+        self
+    }
+
+    /// Goes through the proxy that these choose for a server.
+    #[must_use]
+    pub fn proxies(mut self, proxies: &'a Proxies) -> Self {
+        self.proxies = Some(proxies);
+        self
     }
 
     /// The URI of the server.
@@ -59,7 +118,7 @@ impl<'a> Route<'a> {
     /// opening handshake go through that.
     #[must_use]
     pub fn proxy(&self) -> Option<&'a Proxy> {
-        self.request.proxies.and_then(|proxies| proxies.of(&self.uri()))
+        self.proxies.and_then(|proxies| proxies.of(&self.uri()))
     }
 
     /// Host and port to open a TCP connection to: those of the proxy, or of the server.
@@ -75,7 +134,7 @@ impl<'a> Route<'a> {
     /// result. Otherwise begin again, with a new connection.
     ///
     /// At another origin the request is without what is secret: the userinfo of the URI, Authorization, Cookie,
-    /// Proxy-Authorization, and [`secret_headers`](Request::secret_headers). It stays so, should a further redirect lead
+    /// Proxy-Authorization, and [`secret_headers`](Self::secret_headers). It stays so, should a further redirect lead
     /// back.
     ///
     /// # Errors
@@ -83,7 +142,7 @@ impl<'a> Route<'a> {
     /// What makes a redirect none that is followed; nothing was changed.
     pub fn follow(&mut self, refusal: &HandshakeError) -> Result<bool, RedirectError> {
         let HandshakeError::Rejected(response) = refusal else { return Ok(false) };
-        if self.request.max_redirects == 0 {
+        if !self.follows {
             return Ok(false);
         }
         let Some(redirect) = location(&self.uri(), response)? else { return Ok(false) };

@@ -10,16 +10,16 @@ use alloc::{
 };
 use core::fmt;
 
-use super::{
-    response::Response,
-    uri::{Uri, UriError},
+use crate::{
+    client::Response,
+    handshake::{Uri, UriError},
 };
 
 /// Why a redirect is not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RedirectError {
-    /// There were more than [`max_redirects`](super::client::Request::max_redirects).
+    /// There were more than [`max_redirects`](super::Route::max_redirects).
     TooMany,
     /// It leads from `wss` to `ws`, where everybody on the way could read along.
     Insecure,
@@ -154,7 +154,11 @@ impl fmt::Display for RedirectError {
     }
 }
 
-impl core::error::Error for RedirectError {}
+impl core::error::Error for RedirectError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        if let Self::Location(error) = self { Some(error) } else { None }
+    }
+}
 
 #[cfg(test)]
 mod tests {

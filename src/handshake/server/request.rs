@@ -8,19 +8,29 @@ use core::fmt;
 use bytes::BytesMut;
 
 use super::{
-    accept,
     answer::Answer,
-    error::{HandshakeError, Malformed, Refused, UpgradeError},
-    extended_connect::{Pseudo, is_connection_specific},
-    head::{Fields, Head, RequestLine, Span},
-    headers::{Extensions, Subprotocols, token},
-    negotiate::{RequestFields, authority},
-    uri::absolute_target,
-    write::{self, Field},
+    response::{Accepted, Response},
 };
 #[cfg(feature = "deflate")]
 use crate::deflate::{self, Agreement, Declined};
-use crate::{config::Config, connection::Connection, error::SendError};
+use crate::{
+    config::Config,
+    connection::Connection,
+    grammar::is_token,
+    handshake::{
+        error::{HandshakeError, Refused, RequestError, ResponseError, UpgradeError},
+        extended_connect::{Pseudo, is_connection_specific},
+        headers::{Extensions, Subprotocols},
+        http::{
+            error::{FieldError, Malformed},
+            head::{Fields, Head, RequestLine, Span},
+            write::{self, Field},
+        },
+        key::accept,
+        negotiate::{Once, RequestFields, authority},
+        uri::absolute_target,
+    },
+};
 
 /// What the handshake writes into a 101 itself, or what has no place there (RFC 9110 §8.6, RFC 9112 §6.1).
 const MANAGED_IN_101: [&str; 9] = [
@@ -46,15 +56,25 @@ pub struct Request {
     head: Head,
     method: Span,
     target: Span,
-    config: Config,
-    /// The key, if that is how it asks for a WebSocket.
-    verdict: Result<Option<[u8; 24]>, UpgradeError>,
+    /// What it asks for, if it is an opening handshake; whether its origin is allowed is for the configuration to say.
+    opening: Result<Opening, UpgradeError>,
     /// Of a request over HTTP/2 or HTTP/3.
     stream: Option<Stream>,
     content_length: Option<u64>,
     transfer_encoding: bool,
+    config: Config,
     /// The handshake that hands the request out has it too.
     pub(super) answer: Answer,
+}
+
+/// The parts of an opening handshake that are needed to judge and to answer it.
+#[derive(Clone, Copy, Debug)]
+struct Opening {
+    /// Of a request over HTTP/1.1.
+    key: Option<[u8; 24]>,
+    secure: Option<bool>,
+    authority: Span,
+    origin: Once<Span>,
 }
 
 /// What a request on a stream has in place of Host and Upgrade.
@@ -68,16 +88,18 @@ impl Request {
     /// A request that an HTTP library has parsed, of version 1.1: with [`accept_parts`](Self::accept_parts) the
     /// handshake is made with its types.
     ///
-    /// The error tells of a method, a target or a field that no HTTP/1.1 request can have.
+    /// The error names a method, a target or a field that no HTTP/1.1 request can have.
     pub fn from_parts<'a>(
         method: &str,
         target: &str,
         fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
         config: &Config,
-    ) -> Result<Self, SendError> {
-        token(method.as_bytes()).ok_or(SendError::FieldName)?;
+    ) -> Result<Self, RequestError> {
+        if !is_token(method.as_bytes()) {
+            return Err(RequestError::Method(method.into()));
+        }
         if target.is_empty() || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(SendError::Target);
+            return Err(RequestError::Target(target.into()));
         }
         let (head, [method, target]) = Head::from_parts([method, target], fields);
         for field in head.fields() {
@@ -112,17 +134,17 @@ impl Request {
     pub fn from_fields<'a>(
         fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
         config: &Config,
-    ) -> Result<Self, SendError> {
+    ) -> Result<Self, RequestError> {
         let (mut pseudo, mut others) = (Pseudo::default(), Vec::new());
         for (name, value) in fields {
             if name.starts_with(':') {
-                write::check_value(value)?;
+                write::check_value(name, value)?;
                 pseudo.add(name, value, others.is_empty());
             } else {
                 write::check_fields(&[(name, value)], &[])?;
                 // RFC 9113 §8.2.1: no capitals.
                 if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-                    return Err(SendError::FieldName);
+                    return Err(FieldError::Name(name.into()).into());
                 }
                 others.push((name, value));
             }
@@ -130,18 +152,30 @@ impl Request {
         let parts = [pseudo.method, pseudo.path, pseudo.authority];
         let parts = parts.map(|part| part.one().and_then(|part| core::str::from_utf8(part).ok()).unwrap_or_default());
         let (head, [method, target, authority]) = Head::from_parts(parts, others);
-        let verdict = pseudo.verdict(head.raw_fields(), head.all("sec-websocket-protocol"), &config.origin);
+        let opening = pseudo.opening(head.raw_fields(), head.all("sec-websocket-protocol"));
+        let opening = opening.map(|opening| {
+            let origin = opening.origin.map(|origin| head.span_of(origin));
+            Opening { key: None, secure: opening.secure, authority, origin }
+        });
         Ok(Self {
             method,
             target,
-            config: config.clone(),
-            verdict: verdict.map(|()| None),
+            opening,
             stream: Some(Stream { authority, has_protocol: pseudo.has_protocol() }),
             content_length: RequestFields::collect(head.raw_fields()).content_length().ok(),
             transfer_encoding: false,
+            config: config.clone(),
             answer: Answer::pending(),
             head,
         })
+    }
+
+    /// Judges the request by this configuration from now on, and makes the connection with it. The request is not parsed
+    /// again. So a server can choose limits, deadlines, compression and an origin policy when it knows the target.
+    #[must_use]
+    pub fn with_config(mut self, config: &Config) -> Self {
+        self.config = config.clone();
+        self
     }
 
     pub(super) fn read((head, line): (Head, RequestLine), config: Config) -> Result<Self, HandshakeError> {
@@ -160,25 +194,41 @@ impl Request {
         let RequestLine { method, target } = line;
         let fields = RequestFields::collect(head.raw_fields());
         let subprotocols = head.all("sec-websocket-protocol");
-        let verdict = fields.verdict(head.bytes(method), head.bytes(target), subprotocols, &config.origin);
+        let opening = fields.opening(head.bytes(method), head.bytes(target), subprotocols).map(|opening| Opening {
+            key: opening.key,
+            secure: opening.secure,
+            authority: head.span_of(opening.authority.as_bytes()),
+            origin: opening.origin.map(|origin| head.span_of(origin)),
+        });
         let (content_length, transfer_encoding) = (fields.content_length().ok(), fields.transfer_encoding);
         let answer = Answer::pending();
-        let verdict = verdict.map(Some);
-        Self { head, method, target, config, verdict, stream: None, content_length, transfer_encoding, answer }
+        Self { head, method, target, opening, stream: None, content_length, transfer_encoding, config, answer }
+    }
+
+    /// The verdict, and the key of an opening handshake over HTTP/1.1.
+    fn judge(&self) -> Result<Option<[u8; 24]>, UpgradeError> {
+        let opening = self.opening?;
+        let page = match opening.origin {
+            Once::Absent => None,
+            Once::One(page) => Some(self.head.bytes(page)),
+            Once::Repeated => return Err(UpgradeError::Origin),
+        };
+        let is_allowed = self.config.origin.allows(page, opening.secure, self.head.str(opening.authority));
+        if is_allowed { Ok(opening.key) } else { Err(UpgradeError::Origin) }
     }
 
     /// Writes the 101 and returns the connection, if the request is an opening handshake (§4.2.2); its first frames may
     /// be in `input` already.
     ///
     /// [`Refused::Request`] if it is none: the answer that says so is in `out`, and the
-    /// [`Handshake`](super::server::Handshake) that read the request knows of it, as after [`reject`](Self::reject).
+    /// [`Handshake`](super::Handshake) that read the request knows of it, as after [`reject`](Self::reject).
     /// [`Refused::Response`] if the response is not valid, or the request was answered before: nothing was written.
     ///
     /// A request [`from_fields`](Self::from_fields) has no bytes of HTTP/1.1: only
     /// [`accept_parts`](Self::accept_parts) answers it.
     pub fn accept(&self, response: &Response<'_>, out: &mut BytesMut) -> Result<Connection, Refused> {
         if self.stream.is_some() {
-            return Err(SendError::Stream.into());
+            return Err(ResponseError::Stream.into());
         }
         let key = self.check(response, |error| {
             let head_only = self.method() == "HEAD";
@@ -220,25 +270,33 @@ impl Request {
     /// is no opening handshake, `refuse` writes why.
     fn check(&self, response: &Response<'_>, refuse: impl FnOnce(UpgradeError)) -> Result<Option<[u8; 24]>, Refused> {
         if self.answer.is_given() {
-            return Err(SendError::Answered.into());
+            return Err(ResponseError::Answered.into());
         }
-        if self.verdict.is_ok() {
-            // §4.2.2, item 5.5: a subprotocol that the client offered.
-            if response.subprotocol.is_some_and(|chosen| !self.subprotocols().any(|offer| offer == chosen)) {
-                return Err(SendError::Subprotocol.into());
-            }
-            write::check_fields(response.fields, &MANAGED_IN_101)?;
-            let is_specific = |&(name, value): &Field<'_>| is_connection_specific(name.as_bytes(), value);
-            if self.stream.is_some() && response.fields.iter().any(is_specific) {
-                return Err(SendError::ConnectionSpecific.into());
-            }
+        let verdict = self.judge();
+        if verdict.is_ok() {
+            self.check_response(response)?;
         }
         self.answer.give()?;
-        self.verdict.map_err(|error| {
+        verdict.map_err(|error| {
             refuse(error);
             self.answer.refuse();
             error.into()
         })
+    }
+
+    fn check_response(&self, response: &Response<'_>) -> Result<(), ResponseError> {
+        // §4.2.2, item 5.5: a subprotocol that the client offered.
+        if let Some(chosen) = response.subprotocol
+            && !self.subprotocols().any(|offer| offer == chosen)
+        {
+            return Err(ResponseError::Subprotocol(chosen.into()));
+        }
+        write::check_fields(response.fields, &MANAGED_IN_101)?;
+        let is_specific = |&&(name, value): &&Field<'_>| is_connection_specific(name.as_bytes(), value);
+        match response.fields.iter().find(is_specific) {
+            Some((name, _)) if self.stream.is_some() => Err(FieldError::ConnectionSpecific((*name).into()).into()),
+            _ => Ok(()),
+        }
     }
 
     /// Agrees on the first extension of those offered that this side speaks too (§9.1); the list that says so.
@@ -270,13 +328,19 @@ impl Request {
 
     /// Answers without a connection: any status from 200 to 599, with fields and a body. Content-Length and
     /// `Connection: close` are added; a HEAD request gets the length of the body only. The
-    /// [`Handshake`](super::server::Handshake) that read the request knows of it when this returns.
-    pub fn reject(&self, status: u16, fields: &[Field<'_>], body: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
+    /// [`Handshake`](super::Handshake) that read the request knows of it when this returns.
+    pub fn reject(
+        &self,
+        status: u16,
+        fields: &[Field<'_>],
+        body: &[u8],
+        out: &mut BytesMut,
+    ) -> Result<(), ResponseError> {
         if self.stream.is_some() {
-            return Err(SendError::Stream);
+            return Err(ResponseError::Stream);
         }
         if !matches!(status, 200..=599) || matches!(status, 204 | 304) && !body.is_empty() {
-            return Err(SendError::Status);
+            return Err(ResponseError::Status(status));
         }
         write::check_fields(fields, &MANAGED)?;
         self.answer.give()?;
@@ -286,8 +350,9 @@ impl Request {
     }
 
     /// Whether it opens a WebSocket, and if not, which rule it breaks (§4.2.1): what [`accept`](Self::accept) will say.
+    /// The [status](UpgradeError::status) and the [fields](UpgradeError::fields) of the error are those of the answer.
     pub fn verdict(&self) -> Result<(), UpgradeError> {
-        self.verdict.map(drop)
+        self.judge().map(drop)
     }
 
     /// Whether it has an Upgrade field, or over HTTP/2 and HTTP/3 a `:protocol`: it asks for something else than a page.
@@ -373,72 +438,5 @@ impl fmt::Debug for Request {
             .field("headers", &self.head)
             .field("verdict", &self.verdict())
             .finish_non_exhaustive()
-    }
-}
-
-/// What the application adds to a 101: the subprotocol that it chose, and header fields.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Response<'a> {
-    subprotocol: Option<&'a str>,
-    fields: &'a [Field<'a>],
-}
-
-impl<'a> Response<'a> {
-    /// Nothing: no subprotocol and no fields.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Speaks this subprotocol, one that the client offers, or none (§4.2.2, item 5.5).
-    #[must_use]
-    pub fn subprotocol(mut self, chosen: impl Into<Option<&'a str>>) -> Self {
-        self.subprotocol = chosen.into();
-        self
-    }
-
-    /// Adds these header fields, such as Set-Cookie. Those that the handshake writes itself are refused, and so is any
-    /// control character.
-    #[must_use]
-    pub fn headers(mut self, fields: &'a [(&'a str, &'a [u8])]) -> Self {
-        self.fields = fields;
-        self
-    }
-
-    #[cfg(feature = "http")]
-    pub(crate) fn fields(&self) -> &'a [Field<'a>] {
-        self.fields
-    }
-}
-
-/// What an answer must say for the connection that [`Request::accept_parts`] returned.
-#[derive(Clone, Debug)]
-pub struct Accepted<'a> {
-    /// Of a 101.
-    accept: Option<[u8; 28]>,
-    subprotocol: Option<&'a str>,
-    extensions: Option<String>,
-}
-
-impl Accepted<'_> {
-    /// 101; for an extended CONNECT 200 (RFC 8441 §5).
-    #[must_use]
-    pub fn status(&self) -> u16 {
-        if self.accept.is_some() { 101 } else { 200 }
-    }
-
-    /// With 101 Upgrade, Connection and Sec-WebSocket-Accept. If something was chosen, Sec-WebSocket-Protocol and
-    /// Sec-WebSocket-Extensions; with 200 their names are in lower case (RFC 9113 §8.2.1).
-    pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let opening = self.accept.as_ref().map(|accept| {
-            [("Upgrade", &b"websocket"[..]), ("Connection", b"Upgrade"), ("Sec-WebSocket-Accept", accept)]
-        });
-        let [subprotocol, extensions] = match opening {
-            Some(_) => ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"],
-            None => ["sec-websocket-protocol", "sec-websocket-extensions"],
-        };
-        let chosen = self.subprotocol.map(|chosen| (subprotocol, chosen.as_bytes()));
-        let agreed = self.extensions.as_ref().map(|list| (extensions, list.as_bytes()));
-        opening.into_iter().flatten().chain(chosen).chain(agreed)
     }
 }

@@ -10,15 +10,13 @@ use super::{
     socks::{Credentials, Socks},
 };
 use crate::{
+    client::{MAX_INTERIM, Response},
     config::Config,
     connection::Transport,
-    error::SendError,
     handshake::{
-        client::{MAX_INTERIM, Response},
+        RequestError,
         deadline::Deadline,
-        head::StatusLine,
-        scan::Scanner,
-        write,
+        http::{head::StatusLine, scan::Scanner, write},
     },
     time::Timestamp,
 };
@@ -58,7 +56,7 @@ impl Stage {
         port: u16,
         credentials: Option<Credentials>,
         out: &mut BytesMut,
-    ) -> Result<Self, SendError> {
+    ) -> Result<Self, RequestError> {
         Socks::new(host, port, credentials, out).map(Self::Socks)
     }
 }

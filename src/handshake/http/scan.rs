@@ -9,10 +9,10 @@ use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 use super::{
-    error::{HandshakeError, Malformed},
-    head::{Head, ON_STACK, StartLine, is_token_byte},
+    error::{HeadError, Malformed},
+    head::{Head, ON_STACK, StartLine},
 };
-use crate::config::Config;
+use crate::{config::Config, grammar::is_token_byte};
 
 const DEL: u8 = 0x7F;
 
@@ -72,18 +72,24 @@ impl<S: StartLine> Scanner<S> {
     }
 
     /// Takes the head's bytes from the front of `input`; `None` when it is not complete yet.
-    pub(crate) fn receive(&mut self, input: &mut &mut [u8]) -> Result<Option<(Head, S)>, HandshakeError> {
+    pub(crate) fn receive(&mut self, input: &mut &mut [u8]) -> Result<Option<(Head, S)>, HeadError> {
         if input.is_empty() {
             return Ok(None);
         }
         let room = self.max_head.saturating_sub(self.seen);
-        let window = &input[..input.len().min(room)];
+        let len = input.len().min(room);
         if self.seen == 0
-            && let Some((len, head, start)) = self.in_one_piece(window)
+            && let Some((len, head, start)) = self.in_one_piece(&input[..len])
         {
             *input = core::mem::take(input).split_at_mut(len).1;
             return Ok(Some((head, start)));
         }
+        self.scan(input, len)
+    }
+
+    /// Scans the first `len` bytes of `input`.
+    fn scan(&mut self, input: &mut &mut [u8], len: usize) -> Result<Option<(Head, S)>, HeadError> {
+        let window = &input[..len];
         let mut start = 0;
         let mut at = 0;
         while let Some(&byte) = window.get(at) {
@@ -123,20 +129,15 @@ impl<S: StartLine> Scanner<S> {
                 }
                 Place::EndLf => {
                     expect_lf(byte)?;
-                    let (head, rest) = core::mem::take(input).split_at_mut(at + 1);
+                    let (piece, rest) = core::mem::take(input).split_at_mut(at + 1);
                     *input = rest;
-                    let mut bytes = core::mem::take(&mut self.held);
-                    bytes.reserve_exact(head.len() - start);
-                    bytes.extend_from_slice(&head[start..]);
-                    let parsed = S::parse(&bytes, self.fields)?.filter(|parsed| parsed.len == bytes.len());
-                    let parsed = parsed.ok_or(Malformed::StartLine)?;
-                    return Ok(Some((Head::new(bytes, parsed.fields), parsed.start)));
+                    return self.complete(&piece[start..]).map(Some);
                 }
             }
         }
         self.seen += window.len();
         if self.seen >= self.max_head {
-            return Err(HandshakeError::HeadTooLong);
+            return Err(HeadError::TooLong { max: self.max_head });
         }
         if !matches!(self.place, Place::Before | Place::BeforeLf) {
             let unheld = &window[start..];
@@ -144,6 +145,16 @@ impl<S: StartLine> Scanner<S> {
         }
         *input = &mut [];
         Ok(None)
+    }
+
+    /// Parses the head whose last piece this is.
+    fn complete(&mut self, last: &[u8]) -> Result<(Head, S), HeadError> {
+        let mut bytes = core::mem::take(&mut self.held);
+        bytes.reserve_exact(last.len());
+        bytes.extend_from_slice(last);
+        let parsed = S::parse(&bytes, self.fields)?.filter(|parsed| parsed.len == bytes.len());
+        let parsed = parsed.ok_or(Malformed::StartLine)?;
+        Ok((Head::new(bytes, parsed.fields), parsed.start))
     }
 
     /// The head at the front of the first piece, and its length, if it is whole and nothing in it is out of order: then
@@ -169,7 +180,7 @@ impl<S: StartLine> Scanner<S> {
         Some((parsed.len, Head::new(piece[..parsed.len].to_vec(), parsed.fields), parsed.start))
     }
 
-    fn first_byte(&mut self, byte: u8) -> Result<(), HandshakeError> {
+    fn first_byte(&mut self, byte: u8) -> Result<(), HeadError> {
         self.place = match byte {
             _ if S::begins_with(byte) => Place::Line,
             b'\r' if S::AFTER_EMPTY_LINES => Place::BeforeLf,
@@ -181,7 +192,7 @@ impl<S: StartLine> Scanner<S> {
 
     /// Continues the start line or a field's value, as far as `window` and the line's limit reach; returns how far it
     /// came.
-    fn line(&mut self, window: &[u8]) -> Result<usize, HandshakeError> {
+    fn line(&mut self, window: &[u8]) -> Result<usize, HeadError> {
         let run = self.within_limit(window);
         let len = find_control(run).unwrap_or(run.len());
         // RFC 9110 §5.5: no field value has a DEL. One in the start line is judged with that.
@@ -201,7 +212,7 @@ impl<S: StartLine> Scanner<S> {
     }
 
     /// Continues a field's name in the same way, up to its colon (RFC 9112 §5.1).
-    fn name(&mut self, window: &[u8]) -> Result<usize, HandshakeError> {
+    fn name(&mut self, window: &[u8]) -> Result<usize, HeadError> {
         let run = self.within_limit(window);
         let len = run.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(run.len());
         self.line += len;
@@ -226,15 +237,16 @@ impl<S: StartLine> Scanner<S> {
         &window[..window.len().min(self.max_line - self.line)]
     }
 
-    fn too_long(&self) -> HandshakeError {
-        if self.fields == 0 { HandshakeError::StartLineTooLong } else { HandshakeError::FieldTooLong }
+    fn too_long(&self) -> HeadError {
+        let max = self.max_line;
+        if self.fields == 0 { HeadError::StartLineTooLong { max } } else { HeadError::FieldTooLong { max } }
     }
 
-    fn fresh_line(&mut self, byte: u8) -> Result<(), HandshakeError> {
+    fn fresh_line(&mut self, byte: u8) -> Result<(), HeadError> {
         self.place = match byte {
             b'\r' => Place::EndLf,
             b' ' | b'\t' => return Err(Malformed::Folding.into()),
-            _ if self.fields == self.max_fields => return Err(HandshakeError::TooManyFields),
+            _ if self.fields == self.max_fields => return Err(HeadError::TooManyFields { max: self.max_fields }),
             _ => {
                 self.fields += 1;
                 self.line = 0;
@@ -250,7 +262,7 @@ fn control(byte: u8) -> Malformed {
     if byte == b'\n' { Malformed::BareLf } else { Malformed::ControlCharacter }
 }
 
-fn expect_lf(byte: u8) -> Result<(), HandshakeError> {
+fn expect_lf(byte: u8) -> Result<(), HeadError> {
     if byte == b'\n' { Ok(()) } else { Err(Malformed::BareCr.into()) }
 }
 
@@ -293,7 +305,7 @@ mod tests {
     use core::fmt::Debug;
 
     use super::*;
-    use crate::handshake::head::{RequestLine, StatusLine};
+    use crate::handshake::http::head::{RequestLine, StatusLine};
 
     #[test]
     fn control_characters_are_found_where_they_are() {
@@ -407,7 +419,7 @@ mod tests {
             let result = scanner.receive(&mut &mut bytes[..]);
             assert!(scanner.held.capacity() <= 3000);
             if fed >= 3000 {
-                assert_eq!(result.err(), Some(HandshakeError::HeadTooLong));
+                assert_eq!(result.err(), Some(HeadError::TooLong { max: 3000 }));
                 break;
             }
             assert!(matches!(result, Ok(None)));

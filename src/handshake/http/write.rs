@@ -2,30 +2,31 @@
 
 use bytes::BytesMut;
 
-use super::head::is_token_byte;
-use crate::error::SendError;
+use super::error::FieldError;
+use crate::grammar::is_token;
 
 /// A header field as callers pass it.
 pub(crate) type Field<'a> = (&'a str, &'a [u8]);
 
-/// Refuses what would break the head that it is written to, or is written by the handshake itself. So no caller can be
-/// made to smuggle a line into a head.
-pub(crate) fn check_fields(fields: &[Field<'_>], managed: &[&'static str]) -> Result<(), SendError> {
+/// Refuses a field that would break the head that it is written to, or that the handshake writes itself. So no caller can
+/// be made to smuggle a line into a head.
+pub(crate) fn check_fields(fields: &[Field<'_>], managed: &[&'static str]) -> Result<(), FieldError> {
     for (name, value) in fields {
-        if name.is_empty() || !name.bytes().all(is_token_byte) {
-            return Err(SendError::FieldName);
+        if !is_token(name.as_bytes()) {
+            return Err(FieldError::Name((*name).into()));
         }
         if let Some(own) = managed.iter().find(|own| own.eq_ignore_ascii_case(name)) {
-            return Err(SendError::ManagedField(own));
+            return Err(FieldError::Managed(own));
         }
-        check_value(value)?;
+        check_value(name, value)?;
     }
     Ok(())
 }
 
 /// §5.5 of RFC 9110: no control character other than the tab.
-pub(crate) fn check_value(value: &[u8]) -> Result<(), SendError> {
-    if value.iter().any(|&byte| byte.is_ascii_control() && byte != b'\t') { Err(SendError::FieldValue) } else { Ok(()) }
+pub(crate) fn check_value(name: &str, value: &[u8]) -> Result<(), FieldError> {
+    let is_bad = |&byte: &u8| byte.is_ascii_control() && byte != b'\t';
+    if value.iter().any(is_bad) { Err(FieldError::Value(name.into())) } else { Ok(()) }
 }
 
 pub(crate) fn field(out: &mut BytesMut, name: &str, value: &[u8]) {

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use crate::error::SendError;
+use crate::handshake::error::ResponseError;
 
 /// The state of the answer. A clone refers to the same answer.
 #[derive(Clone, Debug)]
@@ -20,9 +20,9 @@ impl Answer {
     }
 
     /// Gives the one answer.
-    pub(super) fn give(&self) -> Result<(), SendError> {
+    pub(super) fn give(&self) -> Result<(), ResponseError> {
         let given = self.0.compare_exchange(PENDING, GIVEN, Ordering::Relaxed, Ordering::Relaxed);
-        given.map(drop).map_err(|_| SendError::Answered)
+        given.map(drop).map_err(|_| ResponseError::Answered)
     }
 
     /// Says that the answer was given without a connection, and that it is written.

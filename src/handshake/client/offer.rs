@@ -5,15 +5,20 @@ use alloc::string::String;
 #[cfg(feature = "deflate")]
 use alloc::string::ToString;
 
-use super::{
-    client::Request,
-    error::HandshakeError,
-    head::{Fields, Head, Span},
-    negotiate::check_response,
-    response::Response,
-    write::Field,
+use super::request::Request;
+use crate::{
+    config::Config,
+    connection::Connection,
+    handshake::{
+        error::{HandshakeError, RequestError},
+        http::{
+            head::{Fields, Head, Span},
+            write::Field,
+        },
+        negotiate::check_response,
+        response::Response,
+    },
 };
-use crate::{config::Config, connection::Connection, error::SendError};
 #[cfg(feature = "deflate")]
 use crate::{deflate, handshake::headers::sole_extension};
 
@@ -35,7 +40,7 @@ impl Parts {
         Self { method, target, head }
     }
 
-    /// `GET`; of an [`extended_connect`](super::client::extended_connect) `CONNECT`.
+    /// `GET`; of an [`extended_connect`](super::extended_connect) `CONNECT`.
     #[must_use]
     pub fn method(&self) -> &'static str {
         self.method
@@ -47,7 +52,7 @@ impl Parts {
         self.head.str(self.target)
     }
 
-    /// All header fields. Those of an [`extended_connect`](super::client::extended_connect) are in lower case, and the
+    /// All header fields. Those of an [`extended_connect`](super::extended_connect) are in lower case, and the
     /// pseudo-header fields come first; those of HTTP/1.1 have a Host.
     #[must_use]
     pub fn fields(&self) -> Fields<'_> {
@@ -65,7 +70,7 @@ pub(super) struct Offer {
 
 impl Offer {
     /// The error is the caller's: a malformed host, target, subprotocol or field.
-    pub(super) fn new(request: &Request<'_>, config: &Config, seed: [u8; 32]) -> Result<Self, SendError> {
+    pub(super) fn new(request: &Request<'_>, config: &Config, seed: [u8; 32]) -> Result<Self, RequestError> {
         request.check()?;
         Ok(Self { seed, subprotocols: request.subprotocols.join(", "), config: config.clone() })
     }
@@ -123,7 +128,7 @@ impl Offer {
         let Some(extensions) = extensions else { return Ok(()) };
         let answer = sole_extension(extensions).filter(|answer| answer.name == deflate::NAME);
         let (Some(answer), Some(settings)) = (answer, &self.config.deflate) else {
-            return Err(HandshakeError::Extension);
+            return Err(unoffered(extensions));
         };
         let answer = deflate::Params::of_answer(answer.params()).map_err(HandshakeError::Deflate)?;
         let agreement = settings.confirm(&answer).map_err(HandshakeError::Deflate)?;
@@ -134,6 +139,10 @@ impl Offer {
     #[cfg(not(feature = "deflate"))]
     #[allow(clippy::unused_self, reason = "nothing is offered without the feature")]
     fn extend(&self, _connection: &mut Connection, extensions: Option<&[u8]>) -> Result<(), HandshakeError> {
-        if extensions.is_some() { Err(HandshakeError::Extension) } else { Ok(()) }
+        extensions.map_or(Ok(()), |extensions| Err(unoffered(extensions)))
     }
+}
+
+fn unoffered(extensions: &[u8]) -> HandshakeError {
+    HandshakeError::Extension(Some(String::from_utf8_lossy(extensions).into_owned()))
 }

@@ -22,17 +22,20 @@ pub use self::{
     tunnel::Tunnel,
 };
 use self::{socks::Credentials, tunnel::Stage};
-use super::uri::{Authority, Uri, basic_auth, is_userinfo, percent_decode};
-use crate::{config::Config, error::SendError};
+use crate::{
+    config::Config,
+    handshake::{RequestError, Uri, basic_auth, is_userinfo, percent_decode},
+    origin::Authority,
+};
 
 /// A proxy and how to speak to it.
 ///
 /// ```
-/// use sansock::handshake::proxy::Proxy;
+/// use sansock::route::proxy::Proxy;
 ///
 /// let proxy = Proxy::parse("socks5h://user:secret@proxy.example:1080")?;
 /// assert_eq!((proxy.host(), proxy.port()), ("proxy.example", 1080));
-/// # Ok::<(), sansock::handshake::proxy::ProxyUriError>(())
+/// # Ok::<(), sansock::route::proxy::ProxyUriError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
@@ -71,7 +74,7 @@ impl Proxy {
         if !userinfo.is_none_or(is_userinfo) {
             return Err(ProxyUriError::Credentials);
         }
-        let authority = Authority::parse(authority).map_err(ProxyUriError::Authority)?;
+        let authority = Authority::parse(authority).map_err(|error| ProxyUriError::Authority(error.into()))?;
         let kind = if is_http {
             Kind::Http(userinfo.map(basic_auth))
         } else {
@@ -98,11 +101,11 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// [`SendError::Host`]: the host is malformed, longer than the 255 bytes that SOCKS can say, or its port is 0.
+    /// [`RequestError::Host`]: the host is malformed, longer than the 255 bytes that SOCKS can say, or its port is 0.
     /// Nothing was written.
-    pub fn connect(&self, host: &str, port: u16, config: &Config, out: &mut BytesMut) -> Result<Tunnel, SendError> {
+    pub fn connect(&self, host: &str, port: u16, config: &Config, out: &mut BytesMut) -> Result<Tunnel, RequestError> {
         let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        Authority::parse(&authority).map_err(|_| SendError::Host)?;
+        Authority::parse(&authority).map_err(|_| RequestError::Host(authority.clone()))?;
         let stage = match &self.kind {
             Kind::Http(authorization) => Stage::http(&authority, authorization.as_deref(), config, out),
             Kind::Socks(credentials) => Stage::socks(host, port, credentials.clone(), out)?,
@@ -133,11 +136,12 @@ impl fmt::Debug for Proxy {
 /// Which proxy leads to which server.
 ///
 /// ```
-/// use sansock::{client, handshake::proxy::{Proxies, Proxy}};
+/// use sansock::route::{Route, proxy::{Proxies, Proxy}};
 ///
 /// let proxies = Proxies::all(Proxy::parse("http://proxy.example:3128")?).except("localhost, .internal.example");
-/// let request = client::Request::new("server.example", "/").proxies(&proxies);
-/// # Ok::<(), sansock::handshake::proxy::ProxyUriError>(())
+/// let route = Route::new("ws://server.example/")?.proxies(&proxies);
+/// assert_eq!(route.next_hop(), ("proxy.example", 3128));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {

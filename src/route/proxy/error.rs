@@ -3,7 +3,10 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use crate::handshake::{HandshakeError, UriError, client::Response};
+use crate::{
+    client::Response,
+    handshake::{HeadError, UriError},
+};
 
 /// Why a text is no proxy's URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +26,8 @@ pub enum ProxyUriError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyError {
-    /// What came is no head of HTTP/1, or exceeds a limit of the [`Config`](crate::Config).
-    Head(HandshakeError),
+    /// The proxy's answer is not a head of HTTP/1, or exceeds a limit of the [`Config`](crate::Config).
+    Head(HeadError),
     /// The proxy answered CONNECT with another status than 2xx: 407 when it wants credentials, 502 when the server cannot
     /// be reached. The answer is here without its body.
     Rejected(Box<Response>),
@@ -68,6 +71,27 @@ pub enum SocksReply {
     Other(u8),
 }
 
+impl ProxyError {
+    /// Whether another attempt may succeed: the transport ended, nothing came in time, the status is 500, 502, 503 or 504,
+    /// or the proxy cannot reach the server now.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Timeout | Self::ConnectionLost => true,
+            Self::Rejected(response) => response.is_transient(),
+            Self::Reply(reply) => matches!(
+                reply,
+                SocksReply::General
+                    | SocksReply::NetworkUnreachable
+                    | SocksReply::HostUnreachable
+                    | SocksReply::ConnectionRefused
+                    | SocksReply::TtlExpired
+            ),
+            _ => false,
+        }
+    }
+}
+
 impl SocksReply {
     pub(super) const fn new(code: u8) -> Self {
         match code {
@@ -87,8 +111,8 @@ impl SocksReply {
 impl fmt::Display for ProxyUriError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Authority(error) => return write!(f, "the proxy's host or port is missing or malformed: {error}"),
             Self::Scheme => "the proxy's URI does not begin with http://, socks5:// or socks5h://",
-            Self::Authority(_) => "the proxy's host or port is missing or malformed",
             Self::Path => "a proxy's URI has no path, query or fragment",
             Self::Credentials => "the proxy's user or password is missing, too long or malformed",
         })
@@ -127,5 +151,18 @@ impl fmt::Display for SocksReply {
     }
 }
 
-impl core::error::Error for ProxyUriError {}
-impl core::error::Error for ProxyError {}
+impl core::error::Error for ProxyUriError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        if let Self::Authority(error) = self { Some(error) } else { None }
+    }
+}
+
+impl core::error::Error for ProxyError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Head(error) => Some(error),
+            // `Reply` is shown as the reply in it.
+            _ => None,
+        }
+    }
+}
