@@ -405,8 +405,10 @@ impl<'a> Response<'a> {
         self
     }
 
-    #[cfg(feature = "http")]
-    pub(crate) fn fields(&self) -> &'a [Field<'a>] {
+    /// The fields that [`headers`](Self::headers) added, for an adapter that writes the answer itself: they follow those of
+    /// [`Accepted`].
+    #[must_use]
+    pub fn fields(&self) -> &'a [(&'a str, &'a [u8])] {
         self.fields
     }
 }
