@@ -33,7 +33,7 @@ mod stream;
 use core::fmt;
 use std::{io, vec::Vec};
 
-use ::http::{Extensions, Request, Response, Version};
+use ::http::{Extensions, Request, Response, Version, request::Parts};
 use ::hyper::upgrade::{OnUpgrade, on};
 
 #[cfg(all(feature = "getrandom", feature = "http2"))]
@@ -60,9 +60,9 @@ pub type WebSocket = tokio::WebSocket<Stream>;
 
 /// A request that waits for its answer, and the connection or stream that it came by.
 pub struct Upgrade {
-    pub(super) request: server::Request,
-    pub(super) pending: OnUpgrade,
-    pub(super) version: Version,
+    request: server::Request,
+    pending: OnUpgrade,
+    version: Version,
 }
 
 impl Upgrade {
@@ -77,6 +77,19 @@ impl Upgrade {
             pending: on(request),
             version,
         })
+    }
+
+    /// The same for the parts of a request, which web frameworks pass to their extractors.
+    ///
+    /// The means to upgrade is hyper's extension [`OnUpgrade`]. If it is not there, the WebSocket that
+    /// [`accept`](Self::accept) returns fails.
+    pub fn from_parts(parts: &mut Parts, config: &Config) -> Result<Self, UpgradeError> {
+        let request = http::request_from_parts(parts, protocol(&parts.extensions), config)?;
+        let mut carrier = Request::new(());
+        if let Some(pending) = parts.extensions.remove::<OnUpgrade>() {
+            carrier.extensions_mut().insert(pending);
+        }
+        Ok(Self { request, pending: on(carrier), version: parts.version })
     }
 
     /// What the client asks for.
@@ -114,11 +127,11 @@ async fn upgraded(on_upgrade: OnUpgrade, version: Version, connection: Connectio
 
 /// The `:protocol` of an extended CONNECT, where hyper keeps it.
 #[cfg(feature = "http2")]
-pub(super) fn protocol(extensions: &Extensions) -> Option<&str> {
+fn protocol(extensions: &Extensions) -> Option<&str> {
     extensions.get().map(::hyper::ext::Protocol::as_str)
 }
 
 #[cfg(not(feature = "http2"))]
-pub(super) fn protocol(_: &Extensions) -> Option<&str> {
+fn protocol(_: &Extensions) -> Option<&str> {
     None
 }

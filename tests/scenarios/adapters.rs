@@ -1,9 +1,4 @@
 //! What all adapters do, written once and run with each of them.
-#![cfg(all(feature = "blocking", feature = "getrandom"))]
-
-#[path = "support/adapters.rs"]
-#[macro_use]
-mod support;
 
 use std::{
     io::Write,
@@ -15,7 +10,8 @@ use sansock::{
     CloseCode, Config, Error as Failure, Event, HandshakeError, Initiator, Message, Refused, SendError, UpgradeError,
     adapter::Error, client, server,
 };
-use support::*;
+
+use crate::support::*;
 
 suite! {
     messages_of_any_length_come_back

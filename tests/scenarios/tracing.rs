@@ -1,10 +1,4 @@
 //! What the feature `tracing` tells of a connection, event by event; the same by all adapters.
-#![cfg(all(feature = "tracing", feature = "getrandom"))]
-
-#[path = "support/adapters.rs"]
-#[macro_use]
-#[allow(dead_code, reason = "most of it is for the suite of all adapters")]
-mod support;
 
 use std::{
     fmt::{self, Write as _},
@@ -13,13 +7,17 @@ use std::{
     thread::JoinHandle,
 };
 
-use sansock::{CloseCode, Message, adapter::Error};
-use support::*;
+use sansock::{
+    CloseCode, Message,
+    adapter::{Error, poll},
+};
 use tracing::{
     Event, Metadata, Subscriber,
     field::{Field, Visit},
     span,
 };
+
+use crate::support::*;
 
 /// Keeps each event as a line: its level, its message, its fields.
 #[derive(Clone, Default)]
@@ -67,18 +65,11 @@ impl Visit for Line {
 }
 
 /// A connection that can be asked for.
-trait Traced: WebSocket {
+pub(crate) trait Traced: WebSocket {
     fn trace(self, id: u64) -> Self;
 }
 
-impl Traced for sansock::adapter::blocking::WebSocket<std::net::TcpStream> {
-    fn trace(self, id: u64) -> Self {
-        self.trace(id)
-    }
-}
-
-#[cfg(any(feature = "tokio", feature = "futures-io", feature = "compio"))]
-impl<I: sansock::adapter::poll::Io> Traced for sansock::adapter::poll::WebSocket<I> {
+impl<I: poll::Io> Traced for poll::WebSocket<I> {
     fn trace(self, id: u64) -> Self {
         self.trace(id)
     }

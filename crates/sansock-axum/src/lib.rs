@@ -1,8 +1,10 @@
-//! axum 0.8: an extractor, [`WebSocketUpgrade`]. A [`WebSocket`] is that of [`tokio`](super::tokio).
+//! WebSocket for axum 0.8, by [`sansock`]: an extractor, [`WebSocketUpgrade`].
+//!
+//! A [`WebSocket`] is that of [`sansock::adapter::hyper`].
 //!
 //! ```
 //! use axum::{Router, response::Response, routing::any};
-//! use sansock::adapter::axum::WebSocketUpgrade;
+//! use sansock_axum::WebSocketUpgrade;
 //!
 //! async fn echo(upgrade: WebSocketUpgrade) -> Response {
 //!     upgrade.protocols(["echo"]).on_upgrade(async |mut websocket| {
@@ -17,37 +19,37 @@
 //! // Over HTTP/1.1 a WebSocket is opened by GET, over HTTP/2 (feature `http2`) by CONNECT.
 //! let app: Router = Router::new().route("/echo", any(echo));
 //! ```
+#![forbid(unsafe_code)]
 
-use core::fmt;
-use std::borrow::Cow;
+use std::{borrow::Cow, error::Error as StdError, fmt};
 
-use ::http::{Request, request::Parts};
-use ::hyper::upgrade::OnUpgrade;
 use axum_core::{
     body::Body,
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
+use http::{Request, StatusCode, request::Parts};
+use hyper::upgrade::OnUpgrade;
+pub use sansock;
+pub use sansock::adapter::{
+    Error,
+    hyper::{Upgrade, WebSocket},
+};
+use sansock::{Config, OriginPolicy, UpgradeError, adapter::http::refusal, handshake::Refused, server};
 
-pub use super::{Error, hyper::WebSocket};
-use super::{
-    http::{refusal, request_from_parts},
-    hyper::{Upgrade, protocol},
-};
-use crate::{
-    Config, OriginPolicy,
-    handshake::{Refused, UpgradeError},
-    server,
-};
+/// The code in the README, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// A request for a WebSocket. Every other request is refused before the handler is called.
 ///
 /// Extracts from the request's parts, so it stands before an extractor of the body.
 #[must_use = "the client waits for the answer of `on_upgrade`"]
 pub struct WebSocketUpgrade {
-    /// What the request is read from once more when its configuration is known.
-    head: Parts,
     upgrade: Upgrade,
+    /// The request is read from this once more if it gets a configuration.
+    head: Parts,
     config: Config,
     protocol: Option<Cow<'static, str>>,
 }
@@ -90,7 +92,7 @@ impl WebSocketUpgrade {
         let protocol = self.protocol.clone();
         let answer = self.into_upgrade().map_err(Refused::from).and_then(|upgrade| {
             let (answer, websocket) = upgrade.accept(&server::Response::new().subprotocol(protocol.as_deref()))?;
-            ::tokio::spawn(async {
+            tokio::spawn(async {
                 if let Ok(websocket) = websocket.await {
                     callback(websocket).await;
                 }
@@ -101,9 +103,8 @@ impl WebSocketUpgrade {
     }
 
     /// To answer by hand: with fields in the answer, for instance, or to learn why there is no WebSocket.
-    pub fn into_upgrade(self) -> Result<Upgrade, UpgradeError> {
-        let request = request_from_parts(&self.head, protocol(&self.head.extensions), &self.config)?;
-        Ok(Upgrade { request, ..self.upgrade })
+    pub fn into_upgrade(mut self) -> Result<Upgrade, UpgradeError> {
+        Upgrade::from_parts(&mut self.head, &self.config)
     }
 }
 
@@ -111,25 +112,30 @@ impl<S: Sync> FromRequestParts<S> for WebSocketUpgrade {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Rejection> {
+        let head = head(parts);
         // The Origin is judged when the configuration is known.
-        let lenient = Config::default().origin(OriginPolicy::any());
-        let request = request_from_parts(parts, protocol(&parts.extensions), &lenient)?;
-        request.verdict()?;
-        let pending = parts.extensions.remove::<OnUpgrade>().ok_or(Rejection::NotUpgradable)?;
-        let (mut head, ()) = Request::new(()).into_parts();
-        (head.method, head.uri, head.version) = (parts.method.clone(), parts.uri.clone(), parts.version);
-        head.headers = parts.headers.clone();
-        #[cfg(feature = "http2")]
-        if let Some(protocol) = parts.extensions.get::<::hyper::ext::Protocol>() {
-            head.extensions.insert(protocol.clone());
+        let upgrade = Upgrade::from_parts(parts, &Config::default().origin(OriginPolicy::any()))?;
+        upgrade.request().verdict()?;
+        if head.extensions.get::<OnUpgrade>().is_none() {
+            return Err(Rejection::NotUpgradable);
         }
-        Ok(Self {
-            head,
-            upgrade: Upgrade { request, pending, version: parts.version },
-            config: Config::default(),
-            protocol: None,
-        })
+        Ok(Self { upgrade, head, config: Config::default(), protocol: None })
     }
+}
+
+/// What a request is read from.
+fn head(parts: &Parts) -> Parts {
+    let (mut head, ()) = Request::new(()).into_parts();
+    (head.method, head.uri, head.version) = (parts.method.clone(), parts.uri.clone(), parts.version);
+    head.headers = parts.headers.clone();
+    if let Some(pending) = parts.extensions.get::<OnUpgrade>() {
+        head.extensions.insert(pending.clone());
+    }
+    #[cfg(feature = "http2")]
+    if let Some(protocol) = parts.extensions.get::<hyper::ext::Protocol>() {
+        head.extensions.insert(protocol.clone());
+    }
+    head
 }
 
 impl fmt::Debug for WebSocketUpgrade {
@@ -155,7 +161,7 @@ impl IntoResponse for Rejection {
             Self::Request(error) => refusal(error).map(Body::from),
             Self::NotUpgradable => {
                 let mut response = Response::new(Body::from(NOT_UPGRADABLE));
-                *response.status_mut() = ::http::StatusCode::INTERNAL_SERVER_ERROR;
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                 response
             }
         }
@@ -179,4 +185,4 @@ impl fmt::Display for Rejection {
     }
 }
 
-impl core::error::Error for Rejection {}
+impl StdError for Rejection {}
