@@ -83,7 +83,8 @@ fn listed() -> BTreeSet<String> {
 /// The ids that tests name, and fuzz targets.
 fn named() -> BTreeSet<String> {
     let mut named = BTreeSet::new();
-    for file in sources(&root().join("tests")).into_iter().chain(sources(&root().join("src"))) {
+    let directories = ["tests", "src", "integration", "crates"];
+    for file in directories.iter().flat_map(|directory| sources(&root().join(directory))) {
         if !file.ends_with(file!()) {
             named.extend(ids_in_tests(&fs::read_to_string(file).expect("a source file")));
         }
