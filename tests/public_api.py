@@ -40,6 +40,8 @@ def versions(metadata):
     for package in metadata["packages"]:
         major = int(package["version"].split(".")[0])
         for target in package["targets"]:
+            if not any("lib" in kind for kind in target["kind"]):
+                continue
             name = target["name"].replace("-", "_")
             found[name] = min(found.get(name, (major, package["version"])), (major, package["version"]))
     return found
