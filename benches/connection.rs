@@ -1,14 +1,12 @@
 //! Many connections: what one echoed message of 16 bytes costs a server when they take turns. `floor` reads and writes one
 //! cache line of as much memory as a connection has, and copies the same bytes: no implementation misses the cache less.
 
-mod support;
-
 use std::hint::black_box;
 
 use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use sansock::{Config, Connection, Event};
-use support::quick;
+use sansock_benches::quick;
 
 const COUNTS: [usize; 4] = [1, 100, 10_000, 100_000];
 

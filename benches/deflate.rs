@@ -1,13 +1,11 @@
 //! permessage-deflate: messages compressed and decompressed, with context takeover and without, by level.
 
-mod support;
-
 use std::hint::black_box;
 
 use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sansock::{Config, Connection, Event, deflate::Deflate};
-use support::quick;
+use sansock_benches::quick;
 
 const SIZES: [usize; 3] = [125, 1 << 10, 64 << 10];
 

@@ -1,14 +1,12 @@
 //! What a `Driver` costs beside the loop that a program would write by hand around a `Connection`, an `Inbox` and an
 //! `Outbox`: an echo, in memory, with this many messages in each read.
 
-mod support;
-
 use std::hint::black_box;
 
 use bytes::{Buf, BytesMut};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sansock::{Buffers, Config, Connection, Driver, Event, Inbox, Outbox, Step, Timestamp};
-use support::quick;
+use sansock_benches::quick;
 
 const NOW: Timestamp = Timestamp::ZERO;
 

@@ -1,14 +1,12 @@
 //! The opening handshake, both roles: from the request's bytes to a connection, and from the answer's. One iteration is
 //! one handshake.
 
-mod support;
-
 use std::{hint::black_box, time::Duration};
 
 use bytes::BytesMut;
 use criterion::{Criterion, criterion_group, criterion_main};
 use sansock::{Config, client, server};
-use support::quick;
+use sansock_benches::quick;
 
 /// The least that a request has.
 const SHORT: &str = "GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

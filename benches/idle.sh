@@ -11,7 +11,7 @@ count=${1:-10000}
 servers=${SERVERS:-mio,tokio,smol,compio,tungstenite,tungstenite-4k,fastwebsockets,tokio-websockets,sockudo-ws}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 ulimit -n "$(ulimit -Hn)"
-cargo build --quiet --release --all-features --example echo_server
+cargo build --quiet --release --workspace --all-features --example echo_server --example smol_server --example compio_server
 cargo build --quiet --release --manifest-path benches/peers/Cargo.toml --target-dir "$CARGO_TARGET_DIR/peers" --bin echo_server
 trap '[ -z "$(jobs -pr)" ] || kill $(jobs -pr)' EXIT
 
@@ -20,7 +20,10 @@ echo "|---|---|---|---|"
 for name in ${servers//,/ }; do
     port=$(python3 -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])')
     case $name in
-        mio | tokio | smol | compio | blocking)
+        smol | compio)
+            "$CARGO_TARGET_DIR/release/examples/${name}_server" --listen "127.0.0.1:$port" > /dev/null 2>&1 &
+            ;;
+        mio | tokio | blocking)
             "$CARGO_TARGET_DIR/release/examples/echo_server" --runtime "$name" --listen "127.0.0.1:$port" > /dev/null 2>&1 &
             ;;
         *) "$CARGO_TARGET_DIR/peers/release/echo_server" "$name" "$port" > /dev/null 2>&1 & ;;

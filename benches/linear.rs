@@ -1,5 +1,5 @@
 //! How much longer twice the bytes take, for whatever could be slow and in whatever pieces they come: around 2, or it is
-//! not linear. `cargo bench --bench linear` prints the median of the ratios from 4 KiB to 4 MiB, a line a corpus, and
+//! not linear. `cargo bench -p sansock-benches --bench linear` prints the median of the ratios from 4 KiB to 4 MiB, a line a corpus, and
 //! last the worst. Where a message outgrows a cache it is a little more than 2.
 #![allow(clippy::cast_precision_loss, reason = "ratios of times")]
 

@@ -1,12 +1,10 @@
 //! Masking: [`mask::apply`] by length, from the first byte of a payload and from the middle of one.
 
-mod support;
-
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sansock::frame::mask;
-use support::quick;
+use sansock_benches::quick;
 
 const SIZES: [usize; 9] = [4, 16, 125, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20];
 

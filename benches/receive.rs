@@ -1,14 +1,12 @@
 //! Bytes in: messages of all sizes through [`Connection::receive`], copied in reads of 64 KiB into one buffer that is
 //! used again, as a kernel would. `copy` is that copying alone.
 
-mod support;
-
 use std::hint::black_box;
 
 use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sansock::{Chunk, Config, Connection, Delivery, Event};
-use support::quick;
+use sansock_benches::quick;
 
 const SIZES: [usize; 6] = [16, 125, 1 << 10, 16 << 10, 64 << 10, 1 << 20];
 const READ: usize = 64 << 10;

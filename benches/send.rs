@@ -1,13 +1,11 @@
 //! Messages out: [`Connection`]'s `send_*` into one buffer that is emptied and used again.
 
-mod support;
-
 use std::hint::black_box;
 
 use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sansock::{Chunk, Config, Connection, Kind, PreparedMessage};
-use support::quick;
+use sansock_benches::quick;
 
 const SIZES: [usize; 6] = [16, 125, 1 << 10, 16 << 10, 64 << 10, 1 << 20];
 /// How much a driver lets gather before it writes.

@@ -1,14 +1,12 @@
 //! Validating text: what a text message costs beyond a binary one, by script and by how it comes. A client receives, so
 //! that nothing is unmasked.
 
-mod support;
-
 use std::hint::black_box;
 
 use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sansock::{Config, Connection, Delivery, Event};
-use support::quick;
+use sansock_benches::quick;
 
 const SIZES: [usize; 4] = [16, 125, 1 << 10, 64 << 10];
 /// Reads of this length cut characters of more than one byte.

@@ -114,10 +114,10 @@ mod turn;
 use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
-pub(crate) use self::flow::HIGH_WATER;
 pub use self::{
     buffers::Buffers,
     deadlines::Deadlines,
+    flow::HIGH_WATER,
     machine::{Machine, Progress},
     session::{Session, SessionError, SessionEvent},
     step::Step,

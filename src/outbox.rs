@@ -119,9 +119,8 @@ impl Outbox {
         self.len() == 0
     }
 
-    /// Its parts in order; none is empty.
-    #[cfg(any(feature = "std", feature = "tracing"))]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+    /// All that it holds, part by part in order, as slices; none is empty. [`parts`](Self::parts) are the same, to own.
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
         self.frozen.iter().map(|part| &part[..]).chain([&self.tail[..]]).filter(|part| !part.is_empty())
     }
 
@@ -170,7 +169,7 @@ impl Buf for Outbox {
 
     #[cfg(feature = "std")]
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        slices.iter_mut().zip(self.iter()).map(|(slice, part)| *slice = IoSlice::new(part)).count()
+        slices.iter_mut().zip(self.slices()).map(|(slice, part)| *slice = IoSlice::new(part)).count()
     }
 }
 

@@ -1,5 +1,5 @@
 //! `poll::Completion` over a stream in memory whose operations complete later, without a runtime.
-#![cfg(any(feature = "tokio", feature = "futures-io", feature = "compio"))]
+#![cfg(feature = "poll")]
 
 use std::{
     cell::RefCell,

@@ -1,6 +1,10 @@
 //! What only asynchronous adapters do: cancelled calls, halves for two tasks, batches, and time that is simulated.
 #![cfg(all(feature = "tokio", feature = "getrandom"))]
 
+#[cfg(feature = "tls")]
+#[path = "support/tls.rs"]
+#[allow(dead_code, reason = "the rest is for tests/connect.rs")]
+mod certificate;
 #[path = "support/adapters.rs"]
 #[allow(dead_code, reason = "half of it is for the suite of all adapters")]
 mod support;
@@ -222,7 +226,7 @@ fn the_answers_to_one_read_are_one_write() {
     // Message by message.
     let io = Reluctant::new(&input, usize::MAX);
     let mut websocket = over(&io, &config);
-    smol::future::block_on(async {
+    futures_lite::future::block_on(async {
         while let Some(message) = websocket.recv().await.unwrap() {
             websocket.feed(message).await.unwrap();
         }
@@ -236,7 +240,7 @@ fn the_answers_to_one_read_are_one_write() {
         Event::Binary(data) => connection.send_binary(&data, out).err(),
         _ => None,
     });
-    assert_eq!(smol::future::block_on(echo).unwrap(), None);
+    assert_eq!(futures_lite::future::block_on(echo).unwrap(), None);
     assert_eq!((io.0.borrow().writes, io.0.borrow().output.len()), (1, 500 * 12 + 4));
 }
 
@@ -244,7 +248,7 @@ fn the_answers_to_one_read_are_one_write() {
 fn what_is_fed_goes_with_one_flush_and_in_order() {
     let io = Reluctant::new(b"", usize::MAX);
     let mut websocket = over(&io, &Config::default().keepalive(None));
-    smol::future::block_on(async {
+    futures_lite::future::block_on(async {
         for index in 0..100_u8 {
             websocket.feed(vec![index; 10]).await.unwrap();
         }
@@ -268,7 +272,7 @@ fn what_is_fed_goes_with_one_flush_and_in_order() {
 fn one_read_takes_at_most_128_kib() {
     let io = Reluctant::new(&[masked(0x82, &[7; 100]).repeat(2000), CLOSE.to_vec()].concat(), usize::MAX);
     let mut websocket = over(&io, &Config::default().keepalive(None));
-    smol::future::block_on(async {
+    futures_lite::future::block_on(async {
         assert!(websocket.recv().await.unwrap().is_some());
         assert_eq!(io.0.borrow().room, 128 << 10);
         while websocket.recv().await.unwrap().is_some() {
@@ -281,7 +285,7 @@ fn one_read_takes_at_most_128_kib() {
 fn feeding_waits_above_the_high_water_mark() {
     let io = Reluctant::new(b"", 1000);
     let mut websocket = over(&io, &Config::default().keepalive(None));
-    smol::future::block_on(async {
+    futures_lite::future::block_on(async {
         for count in 1..=200 {
             websocket.feed(vec![7; 5000]).await.unwrap();
             assert!(websocket.queued() <= (128 << 10) + 5004);
@@ -299,11 +303,11 @@ fn a_handler_may_poll_another_connection_of_the_thread() {
     let mut outer = over(&io, &config);
     let found = outer.recv_with(|event, _, _| {
         let inner = Reluctant::new(&[masked(0x81, b"inner"), CLOSE.to_vec()].concat(), usize::MAX);
-        let inner = smol::future::block_on(over(&inner, &config).recv()).unwrap();
+        let inner = futures_lite::future::block_on(over(&inner, &config).recv()).unwrap();
         assert_eq!(inner, Some("inner".into()));
         (event == Event::Text("b".into())).then_some(())
     });
-    assert_eq!(smol::future::block_on(found).unwrap(), Some(()));
+    assert_eq!(futures_lite::future::block_on(found).unwrap(), Some(()));
 }
 
 #[test]
@@ -312,7 +316,7 @@ fn the_stream_ends_after_its_error_and_the_sink_closes() {
     let mut websocket = over(&io, &Config::default().keepalive(None));
     let mut next = || {
         let mut websocket = Pin::new(&mut websocket);
-        smol::future::block_on(poll_fn(|cx| websocket.as_mut().poll_next(cx)))
+        futures_lite::future::block_on(poll_fn(|cx| websocket.as_mut().poll_next(cx)))
     };
     assert_eq!(next().unwrap().unwrap(), "one".into());
     assert!(matches!(next(), Some(Err(Error::Connection(Failure::Protocol(_))))));
@@ -320,7 +324,7 @@ fn the_stream_ends_after_its_error_and_the_sink_closes() {
 
     let io = Reluctant::new(CLOSE, usize::MAX);
     let mut websocket = over(&io, &Config::default().keepalive(None));
-    smol::future::block_on(async {
+    futures_lite::future::block_on(async {
         poll_fn(|cx| Pin::new(&mut websocket).poll_ready(cx)).await.unwrap();
         Pin::new(&mut websocket).start_send("one".into()).unwrap();
         poll_fn(|cx| Pin::new(&mut websocket).poll_flush(cx)).await.unwrap();
@@ -754,42 +758,14 @@ mod net {
 
 #[cfg(feature = "tls")]
 mod tls {
-    use std::sync::Arc;
-
-    use tokio_rustls::{
-        TlsAcceptor,
-        rustls::{
-            ClientConfig, RootCertStore, ServerConfig,
-            crypto::ring,
-            pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
-        },
-    };
-
     use super::*;
+    use crate::certificate::{acceptor, trusting};
 
     #[tokio::test]
     async fn a_client_connects_over_tls_to_whom_it_trusts() {
-        let rcgen::CertifiedKey { cert, signing_key } =
-            rcgen::generate_simple_self_signed(["localhost".into()]).unwrap();
-        let provider = Arc::new(ring::default_provider());
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
-        let server = ServerConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![cert.der().clone()], key)
-            .unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(cert.der().clone()).unwrap();
-        let client = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let uri = format!("wss://localhost:{}/", listener.local_addr().unwrap().port());
-        let acceptor = TlsAcceptor::from(Arc::new(server));
+        let acceptor = acceptor();
         let server = tokio::spawn(async move {
             // The first client does not trust it.
             let (stream, _) = listener.accept().await.unwrap();
@@ -802,7 +778,7 @@ mod tls {
             Ok::<_, Error>(websocket.close_info().unwrap().clean)
         });
         assert!(matches!(adapter::tls::connect(&uri, &patient()).await, Err(Error::Io(_))));
-        let connected = adapter::tls::connect_with(&uri, &patient(), Arc::new(client), |request| request).await;
+        let connected = adapter::tls::connect_with(&uri, &patient(), trusting(), |request| request).await;
         let mut websocket = connected.unwrap().0;
         for length in [0, 100, 100_000] {
             websocket.send(vec![7; length]).await.unwrap();

@@ -1,7 +1,7 @@
 //! Callbacks over real sockets: in which order they come, and what peers and callbacks can do to each other.
 #![cfg(all(feature = "blocking", feature = "getrandom"))]
 
-#[path = "support/adapters.rs"]
+#[path = "support/runtimes.rs"]
 #[allow(dead_code, reason = "half of it is for the suite of all adapters")]
 mod support;
 

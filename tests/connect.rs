@@ -1,6 +1,8 @@
 //! `connect` over real sockets: redirects between servers, and proxies that do what they should or whatever they like.
 #![cfg(all(feature = "blocking", feature = "getrandom"))]
 
+#[path = "support/proxies.rs"]
+mod proxies;
 #[path = "support/adapters.rs"]
 #[allow(dead_code, reason = "half of it is for the suite of all adapters")]
 mod support;
@@ -8,13 +10,17 @@ mod support;
 #[path = "support/swallowing.rs"]
 #[allow(dead_code, reason = "the rest is for the tests of the adapters themselves")]
 mod swallowing;
+#[cfg(feature = "tls")]
+#[path = "support/tls.rs"]
+mod tls;
 
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpStream},
     thread::{self, JoinHandle},
 };
 
+use proxies::{greeting, http_proxy, listen, relay};
 use sansock::{
     CloseCode, Config, HandshakeError, HeadError, Message,
     adapter::{Error, blocking},
@@ -25,7 +31,7 @@ use sansock::{
         redirect::RedirectError,
     },
 };
-use support::{CLOSED, millis, patient, raw_answer, read_bytes, read_head};
+use support::{millis, patient, read_bytes, read_head};
 
 /// Whoever connects by URI: says hello, and returns what it hears.
 trait Client {
@@ -70,17 +76,7 @@ macro_rules! tokio_client {
 #[cfg(feature = "tokio-net")]
 tokio_client!(Tokio: sansock::adapter::tokio::connect_with);
 #[cfg(feature = "tls")]
-tokio_client!(Tls: async |uri, config, ask| sansock::adapter::tokio::tls::connect_with(uri, config, nobody(), ask).await);
-
-/// A TLS configuration that trusts nobody.
-#[cfg(feature = "tls")]
-fn nobody() -> std::sync::Arc<tokio_rustls::rustls::ClientConfig> {
-    use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
-
-    let provider = std::sync::Arc::new(ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    std::sync::Arc::new(config.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
-}
+tokio_client!(Tls: async |uri, config, ask| sansock::adapter::tokio::tls::connect_with(uri, config, tls::trusting_nobody(), ask).await);
 
 macro_rules! suite {
     ($($scenario:ident)*) => {
@@ -139,12 +135,6 @@ mod swallowed {
     }
 }
 
-fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
-}
-
 /// A server that answers each request in turn, and then ends; the requests.
 fn answering(answers: Vec<Vec<u8>>) -> (SocketAddr, JoinHandle<Vec<String>>) {
     let (listener, address) = listen();
@@ -162,23 +152,6 @@ fn answering(answers: Vec<Vec<u8>>) -> (SocketAddr, JoinHandle<Vec<String>>) {
 
 fn redirect_to(location: &str) -> Vec<u8> {
     format!("HTTP/1.1 307 There\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n").into_bytes()
-}
-
-/// A server that answers a hello; the request.
-fn greeting() -> (SocketAddr, JoinHandle<String>) {
-    let (listener, address) = listen();
-    (address, thread::spawn(move || greet(&mut listener.accept().unwrap().0)))
-}
-
-fn greet(stream: &mut (impl Read + Write)) -> String {
-    let request = read_head(stream);
-    stream.write_all(raw_answer(&request).as_bytes()).unwrap();
-    assert_eq!(read_bytes::<11>(stream)[..2], *b"\x81\x85");
-    stream.write_all(b"\x81\x02hi").unwrap();
-    assert_eq!(read_bytes::<8>(stream)[..2], *b"\x88\x82");
-    stream.write_all(CLOSED).unwrap();
-    stream.flush().unwrap();
-    request
 }
 
 fn hi(result: Result<Option<Message>, Error>) {
@@ -213,32 +186,6 @@ fn against<C: Client>(scheme: &str, heard: usize, answer: &[u8]) -> ProxyError {
 
 /// How many bytes CONNECT to the server of [`against`] has.
 const CONNECT_LEN: usize = "CONNECT server.invalid:80 HTTP/1.1\r\nHost: server.invalid:80\r\n\r\n".len();
-
-/// Passes on what comes, until both sides have ended.
-fn relay(client: &TcpStream, server: &TcpStream) {
-    let copy = |from: &TcpStream, to: &TcpStream| {
-        let _ = io::copy(&mut &*from, &mut &*to);
-        let _ = to.shutdown(Shutdown::Write);
-    };
-    thread::scope(|scope| {
-        scope.spawn(|| copy(client, server));
-        copy(server, client);
-    });
-}
-
-/// An HTTP proxy for so many connections, for which all names mean this server; what was asked of it.
-fn http_proxy(server: SocketAddr, connections: usize) -> (SocketAddr, JoinHandle<Vec<String>>) {
-    let (listener, address) = listen();
-    let serve = move |_| {
-        let (mut client, _) = listener.accept().unwrap();
-        let request = read_head(&mut client);
-        let server = TcpStream::connect(server).unwrap();
-        client.write_all(b"HTTP/1.0 200 Connection established\r\nProxy-Agent: test\r\n\r\n").unwrap();
-        relay(&client, &server);
-        request
-    };
-    (address, thread::spawn(move || (0..connections).map(serve).collect()))
-}
 
 /// Where `localhost` is `::1` first, that address refuses.
 fn a_name_leads_to_the_one_of_its_addresses_that_answers<C: Client>() {
@@ -406,53 +353,6 @@ fn a_proxy_that_never_stops_is_given_up<C: Client>() {
     proxy.join().unwrap();
 }
 
-#[cfg(feature = "futures-io")]
-#[test]
-fn a_tunnel_of_smol_leads_to_a_name_that_only_the_proxy_knows() {
-    use sansock::adapter::futures;
-    use support::Smol;
-
-    let (address, server) = greeting();
-    let (proxy, asked) = http_proxy(address, 1);
-    let stream = Smol::stream(TcpStream::connect(proxy).unwrap());
-    let proxy = Proxy::parse("http://proxy").unwrap();
-    smol::block_on(async {
-        let config = patient();
-        let stream = futures::tunnel(stream, Smol::timer(), &proxy, "server.invalid", 80, &config).await.unwrap();
-        let request = sansock::client::Request::new("server.invalid", "/");
-        let mut websocket = futures::client(stream, Smol::timer(), &request, &config).await.unwrap().0;
-        websocket.send("hello").await.unwrap();
-        assert_eq!(websocket.recv().await.unwrap(), Some("hi".into()));
-        websocket.close(CloseCode::NORMAL, "").await.unwrap();
-    });
-    assert!(asked.join().unwrap()[0].starts_with("CONNECT server.invalid:80 "));
-    server.join().unwrap();
-}
-
-#[cfg(feature = "compio")]
-#[test]
-fn a_tunnel_of_compio_leads_to_a_name_that_only_the_proxy_knows() {
-    use sansock::adapter::compio;
-    use support::{Adapter, Compio};
-
-    let (address, server) = greeting();
-    let (proxy, asked) = http_proxy(address, 1);
-    let client = Compio::run(async move || {
-        let stream = Compio::stream(TcpStream::connect(proxy).unwrap());
-        let proxy = Proxy::parse("http://proxy").unwrap();
-        let config = patient();
-        let stream = compio::tunnel(stream, &proxy, "server.invalid", 80, &config).await.unwrap();
-        let request = sansock::client::Request::new("server.invalid", "/");
-        let mut websocket = compio::client(stream, &request, &config).await.unwrap().0;
-        websocket.send("hello").await.unwrap();
-        assert_eq!(websocket.recv().await.unwrap(), Some("hi".into()));
-        websocket.close(CloseCode::NORMAL, "").await.unwrap();
-    });
-    client.join().unwrap();
-    assert!(asked.join().unwrap()[0].starts_with("CONNECT server.invalid:80 "));
-    server.join().unwrap();
-}
-
 #[test]
 fn what_needs_tls_is_refused_before_anything_is_sent() {
     let (listener, address) = listen();
@@ -487,34 +387,10 @@ fn an_adapters_error_is_transient_when_trying_again_may_help() {
 
 #[cfg(feature = "tls")]
 mod over_tls {
-    use std::sync::Arc;
-
-    use sansock::adapter::tokio::tls;
-    use tokio_rustls::{
-        TlsAcceptor,
-        rustls::{
-            ClientConfig, RootCertStore, ServerConfig,
-            crypto::ring,
-            pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
-        },
-    };
+    use sansock::adapter::tokio::tls::connect_with;
+    use tokio_rustls::TlsAcceptor;
 
     use super::*;
-
-    /// A server for `server.invalid`, and a client that trusts it.
-    fn trust() -> (TlsAcceptor, Arc<ClientConfig>) {
-        let rcgen::CertifiedKey { cert, signing_key } =
-            rcgen::generate_simple_self_signed(["server.invalid".into()]).unwrap();
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
-        let provider = Arc::new(ring::default_provider());
-        let server =
-            ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
-        let server = server.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(cert.der().clone()).unwrap();
-        let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        (Arc::new(server).into(), Arc::new(client.with_root_certificates(roots).with_no_client_auth()))
-    }
 
     /// A server of one connection over TLS: what it makes of the first WebSocket there.
     fn secure(acceptor: TlsAcceptor) -> (SocketAddr, JoinHandle<io::Result<String>>) {
@@ -539,12 +415,11 @@ mod over_tls {
 
     #[tokio::test]
     async fn tls_and_the_name_of_its_certificate_go_through_a_proxy() {
-        let (acceptor, config) = trust();
-        let (address, server) = secure(acceptor);
+        let (address, server) = secure(tls::acceptor());
         let (proxy, asked) = http_proxy(address, 1);
         let proxies = through("http://", proxy);
         let ask = |route: Route<'static>| route.proxies(proxies);
-        let connected = tls::connect_with("wss://server.invalid/", &patient(), config, ask).await;
+        let connected = connect_with("wss://server.invalid/", &patient(), tls::trusting(), ask).await;
         let mut websocket = connected.unwrap().0;
         websocket.send("hello").await.unwrap();
         assert_eq!(websocket.recv().await.unwrap(), Some("hello".into()));
@@ -555,12 +430,11 @@ mod over_tls {
 
     #[tokio::test]
     async fn a_proxy_cannot_pose_as_the_server() {
-        let (acceptor, _) = trust();
-        let (address, server) = secure(acceptor);
+        let (address, server) = secure(tls::acceptor());
         let (proxy, asked) = http_proxy(address, 1);
         let proxies = through("http://", proxy);
         let ask = |route: Route<'static>| route.proxies(proxies);
-        let result = tls::connect_with("wss://server.invalid/", &patient(), nobody(), ask).await.map(drop);
+        let result = connect_with("wss://server.invalid/", &patient(), tls::trusting_nobody(), ask).await.map(drop);
         let error = result.unwrap_err();
         assert!(matches!(&error, Error::Io(error) if error.kind() == ErrorKind::InvalidData), "{error:?}");
         assert!(!error.is_transient());
@@ -570,14 +444,13 @@ mod over_tls {
 
     #[tokio::test]
     async fn a_redirect_may_lead_to_tls() {
-        let (acceptor, config) = trust();
-        let (address, server) = secure(acceptor);
+        let (address, server) = secure(tls::acceptor());
         let (proxy, asked) = http_proxy(address, 1);
         let proxies: &Proxies = Box::leak(Box::new(through("http://", proxy).clone().except("127.0.0.1")));
         let (here, redirects) = answering(vec![redirect_to("https://server.invalid/there")]);
         let uri: &'static str = format!("ws://u:p@{here}/").leak();
         let ask = |route: Route<'static>| route.proxies(proxies).headers(&[("Cookie", b"id=7")]);
-        let mut websocket = tls::connect_with(uri, &patient(), config, ask).await.unwrap().0;
+        let mut websocket = connect_with(uri, &patient(), tls::trusting(), ask).await.unwrap().0;
         websocket.close(CloseCode::NORMAL, "").await.unwrap();
         assert!(redirects.join().unwrap()[0].contains("Cookie"));
         let request = server.join().unwrap().unwrap();
@@ -589,15 +462,14 @@ mod over_tls {
     #[cfg(feature = "tls-native-roots")]
     #[tokio::test]
     async fn the_roots_of_the_system_do_not_trust_just_anybody() {
-        let Ok(config) = tls::native_roots() else {
+        let Ok(config) = sansock::adapter::tokio::tls::native_roots() else {
             panic!("this system has no certificates to trust");
         };
-        let (acceptor, _) = trust();
-        let (address, server) = secure(acceptor);
+        let (address, server) = secure(tls::acceptor());
         let (proxy, asked) = http_proxy(address, 1);
         let proxies = through("http://", proxy);
         let ask = |route: Route<'static>| route.proxies(proxies);
-        let result = tls::connect_with("wss://server.invalid/", &patient(), config, ask).await.map(drop);
+        let result = connect_with("wss://server.invalid/", &patient(), config, ask).await.map(drop);
         assert!(matches!(&result, Err(Error::Io(error)) if error.kind() == ErrorKind::InvalidData), "{result:?}");
         assert!(server.join().unwrap().is_err());
         asked.join().unwrap();

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """What every example server must do beside its echo, over real sockets: examples.py [--servers NAME,...] [--checks NAME,...] DIRECTORY
 
-DIRECTORY has the examples. A server is a runtime of echo_server (blocking, tokio, smol, compio, mio) or a program of its
-own (mio_server, epoll_server, hyper_server, axum_server). Every wait has a limit, and names what it waited for. Each check
-starts a server of its own, and a failure does not stop the others.
+DIRECTORY has the examples. A server is a runtime of echo_server (blocking, tokio, mio) or a program of its own (smol_server,
+compio_server, mio_server, epoll_server, hyper_server, axum_server). Every wait has a limit, and names what it waited for.
+Each check starts a server of its own, and a failure does not stop the others.
 """
 
 import argparse
@@ -20,8 +20,10 @@ import sys
 import tempfile
 import time
 
-RUNTIMES = ["blocking", "tokio", "smol", "compio", "mio"]
-PROGRAMS = ["mio_server", "epoll_server", "hyper_server", "axum_server"]
+RUNTIMES = ["blocking", "tokio", "mio"]
+PROGRAMS = ["smol_server", "compio_server", "mio_server", "epoll_server", "hyper_server", "axum_server"]
+# These have options for their deadlines.
+WITH_OPTIONS = [*RUNTIMES, "smol_server", "compio_server"]
 
 # What a living server needs milliseconds for.
 WATCHDOG = 2.0
@@ -457,7 +459,7 @@ def main():
         for check in arguments.checks:
             if check == "http2_shutdown" and name not in ("hyper_server", "axum_server"):
                 continue
-            if check in ("steady", "untaken") and name not in RUNTIMES:
+            if check in ("steady", "untaken") and name not in WITH_OPTIONS:
                 continue  # Its deadlines cannot be shortened.
             servers = []
 

@@ -6,6 +6,6 @@
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
-cargo build --release --all-features --example echo_server --example mio_server --example epoll_server --example hyper_server \
-    --example axum_server --example interop_large
+cargo build --release --workspace --all-features --example echo_server --example smol_server --example compio_server \
+    --example mio_server --example epoll_server --example hyper_server --example axum_server --example interop_large
 exec "${PYTHON:-python3.11}" tests/examples.py "$@" "${CARGO_TARGET_DIR:-target}/release/examples"

@@ -41,9 +41,8 @@ python=$work/python/bin/python
 npm --prefix "$work" ls --depth=0 --silent | grep "@[0-9]"
 "$CHROMIUM" --version 2> /dev/null
 
-cargo build --release --example echo_server --example interop_client
-cargo build --release --features axum,http2,tls --example hyper_server --example axum_server --example interop_http2_client \
-    --example interop_large
+cargo build --release --workspace --all-features --example echo_server --example hyper_server --example axum_server \
+    --example interop_client --example interop_http2_client --example interop_large
 
 # --- what runs beside us ends with us
 cleanup() {

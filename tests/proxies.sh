@@ -25,8 +25,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 tinyproxy -v
 
-cargo build --release --example echo_server
-cargo build --release --features tokio-net --example interop_proxies
+cargo build --release --workspace --all-features --example echo_server --example interop_proxies
 
 # --- what runs beside us ends with us
 servers=()

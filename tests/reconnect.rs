@@ -3,11 +3,11 @@
 
 use std::{cell::RefCell, io, time::Duration};
 
+use futures_lite::{FutureExt, StreamExt};
 use sansock::{
     Backoff, HandshakeError,
     adapter::tokio::{Error, Reconnect},
 };
-use smol::stream::StreamExt;
 use tokio::time::{Instant, sleep, timeout};
 
 fn seconds(count: u64) -> Duration {
@@ -154,7 +154,7 @@ async fn an_attempt_that_panicked_is_not_polled_again() {
         }
     });
     let first = std::panic::AssertUnwindSafe(connections.next());
-    assert!(smol::future::FutureExt::catch_unwind(first).await.is_err());
+    assert!(first.catch_unwind().await.is_err());
     assert_eq!(connections.next().await.unwrap(), 1);
 }
 

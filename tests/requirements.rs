@@ -138,17 +138,17 @@ fn id_of_row(line: &str) -> Option<&str> {
 fn with_tests(line: &str, tests: &BTreeMap<String, Vec<String>>) -> String {
     let Some(tests) = id_of_row(line).and_then(|id| tests.get(id)) else { return line.to_string() };
     let (others, _) = line.trim_end_matches(" |").rsplit_once(" | ").expect("a row has several columns");
-    let mut named = tests.iter().take(NAMED).map(|test| format!("`{test}`")).collect::<Vec<_>>().join(", ");
-    if tests.len() > NAMED {
-        named += &format!(", and {} more", tests.len() - NAMED);
+    let named = tests.iter().take(NAMED).map(|test| format!("`{test}`")).collect::<Vec<_>>().join(", ");
+    match tests.len().saturating_sub(NAMED) {
+        0 => format!("{others} | {named} |"),
+        more => format!("{others} | {named}, and {more} more |"),
     }
-    format!("{others} | {named} |")
 }
 
 /// The tests of each id as `file: name`; first those that have it in their name.
 fn tests_by_id() -> BTreeMap<String, Vec<String>> {
     let mut by_id: BTreeMap<String, Vec<(bool, String)>> = BTreeMap::new();
-    for directory in ["src", "tests", "crates"] {
+    for directory in ["src", "tests", "crates", "integration"] {
         for path in sources(&root().join(directory)) {
             if path.ends_with(file!()) {
                 continue;

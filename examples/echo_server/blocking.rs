@@ -15,7 +15,7 @@ use sansock::{
 
 use crate::{
     accept::pause_after,
-    answer,
+    echo::answer,
     shutdown::{self, Shutdown},
 };
 

@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     accept::accept,
-    answer,
+    echo::answer,
     shutdown::{self, Shutdown},
 };
 

@@ -28,7 +28,7 @@ use bytes::BytesMut;
 
 #[cfg(feature = "blocking")]
 use super::blocking;
-#[cfg(any(feature = "tokio", feature = "futures-io", feature = "compio"))]
+#[cfg(feature = "poll")]
 use super::poll;
 use super::{Error, join::join};
 use crate::{CloseCode, CloseFrame, CloseInfo, Connection, Event, Message, SendError};
@@ -117,7 +117,7 @@ impl<S: blocking::Socket> blocking::WebSocket<S> {
     }
 }
 
-#[cfg(any(feature = "tokio", feature = "futures-io", feature = "compio"))]
+#[cfg(feature = "poll")]
 impl<I: poll::Io> poll::WebSocket<I> {
     /// Calls back until the connection is over.
     ///

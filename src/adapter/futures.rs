@@ -1,18 +1,8 @@
 //! smol and others: a [`WebSocket`] over anything that is `futures_io`'s `AsyncRead + AsyncWrite`, with a timer that you
 //! bring.
 //!
-//! ```no_run
-//! use sansock::{Config, adapter::futures::{self, Error, Sleep}};
-//!
-//! async fn serve(stream: smol::net::TcpStream) -> Result<(), Error> {
-//!     let timer = Sleep::new(smol::Timer::at);
-//!     let mut websocket = futures::accept(stream, timer, &Config::default()).await?;
-//!     while let Some(message) = websocket.recv().await? {
-//!         websocket.feed(message).await?; // written by `recv`, before it waits
-//!     }
-//!     Ok(())
-//! }
-//! ```
+// Tested by `integration`, which has smol.
+#![cfg_attr(not(doctest), doc = include_str!("futures.md"))]
 //!
 //! The methods are those of [`poll::WebSocket`]; each says what happens when it is cancelled.
 //!

@@ -1,7 +1,7 @@
 //! What all asynchronous adapters are: a [`WebSocket`] over anything that polls, an [`Io`].
 //!
-//! `adapter::tokio`, `adapter::futures` and `adapter::compio` make an `Io` of the sockets and the timers of their runtimes,
-//! and give the types here shorter names. For another runtime whose sockets report readiness, implement [`Io`]. If its
+//! `adapter::tokio`, `adapter::futures` and the crate `sansock-compio` make an `Io` of the sockets and the timers of their
+//! runtimes, and give the types here shorter names. For another runtime whose sockets report readiness, implement [`Io`]. If its
 //! operations own their buffers, as with `io_uring` or IOCP, implement [`OwnedRead`] and [`OwnedWrite`], and use
 //! [`Completion`].
 //!

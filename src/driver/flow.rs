@@ -7,8 +7,9 @@ use bytes::Buf;
 use super::Progress;
 use crate::{inbox::Inbox, outbox::Outbox, time::Timestamp};
 
-/// Unwritten answers may exceed the queued sends by this much; beyond it, reading pauses.
-pub(crate) const HIGH_WATER: usize = 128 << 10;
+/// Unwritten answers may exceed the queued sends by this many bytes; beyond it, reading pauses. An adapter lets the
+/// application wait while it has queued more than this.
+pub const HIGH_WATER: usize = 128 << 10;
 
 /// Answers and sends alternate in the output at most this often before the shortest neighbours are counted as one.
 const MAX_RUNS: usize = 64;

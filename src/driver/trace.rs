@@ -83,7 +83,7 @@ mod told {
 
         pub(super) fn sent(&mut self, out: &Outbox, mut count: usize) {
             let id = self.id;
-            for part in out.iter() {
+            for part in out.slices() {
                 let taken = count.min(part.len());
                 self.outgoing.look(&part[..taken], |Header { opcode, fin, rsv, len, .. }| {
                     trace!(target: "sansock", id, ?opcode, fin, rsv, len, "sent");

@@ -212,7 +212,9 @@ impl UpgradeError {
         }
     }
 
-    pub(crate) const fn reason(self) -> &'static str {
+    /// A line of text that tells the client what is wrong, for the body of the answer.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
         match self {
             Self::Method => "a WebSocket is opened by GET",
             Self::Target => "malformed request target",

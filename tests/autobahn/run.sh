@@ -2,7 +2,7 @@
 # Run the Autobahn|Testsuite against our examples, as server and as client, and fail on any result that is not strict.
 # usage: tests/autobahn/run.sh [OPTION...] [CASE...]  default: '1.*' to '10.*', which is all but compression
 #        tests/autobahn/run.sh --deflate [CASE...]    default: 12.* and 13.* without their largest messages, 120 cases
-#   --server RUNTIME,...   what drives echo_server, each in turn: blocking, tokio, smol, compio, mio (default blocking)
+#   --server RUNTIME,...   what drives the echo server, each in turn: blocking, tokio, smol, compio, mio (default blocking)
 #   --client RUNTIME,...   what drives autobahn_client: blocking, tokio (default blocking)
 # All of compression, 216 cases of 1000 messages each, takes 10 to 20 minutes each way:
 #        tests/autobahn/run.sh --deflate '12.*' '13.*'
@@ -37,7 +37,8 @@ fi
 
 export AUTOBAHN_VENV=$PWD/target/autobahn-venv
 $suite/setup.sh "$AUTOBAHN_VENV"
-cargo build --release --all-features --example echo_server --example autobahn_client
+cargo build --release --workspace --all-features --example echo_server --example smol_server --example compio_server \
+    --example autobahn_client
 python=$AUTOBAHN_VENV/bin/python
 bin=${CARGO_TARGET_DIR:-target}/release/examples
 
@@ -70,7 +71,11 @@ for runtime in ${servers//,/ }; do
     out=target/autobahn-server-$runtime
     port=$(free_port)
     mkdir -p "$out"
-    "$bin/echo_server" --runtime "$runtime" --listen "127.0.0.1:$port" "${options[@]}" > "$out/echo_server.log" 2>&1 &
+    case $runtime in
+        smol | compio) echo_server=("$bin/${runtime}_server") ;;
+        *) echo_server=("$bin/echo_server" --runtime "$runtime") ;;
+    esac
+    "${echo_server[@]}" --listen "127.0.0.1:$port" "${options[@]}" > "$out/echo_server.log" 2>&1 &
     server=$!
     "$python" $suite/wait-for-port.py "$port" "$server" || { cat "$out/echo_server.log" >&2; exit 1; }
     AGENT=sansock limited $suite/run-server-cases.sh "ws://127.0.0.1:$port" "$out" "$@" || status=1

@@ -15,23 +15,8 @@ use crate::{Config, client};
 ///
 /// `request` is malformed, or the operating system has no entropy.
 ///
-/// ```no_run
-/// use bytes::Bytes;
-/// use http_body_util::Empty;
-/// use sansock::{Config, adapter::hyper, client};
-///
-/// # async fn run(stream: tokio::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
-/// let io = hyper_util::rt::TokioIo::new(stream);
-/// let (mut sender, connection) = ::hyper::client::conn::http1::handshake(io).await?;
-/// tokio::spawn(connection.with_upgrades());
-///
-/// let ask = client::Request::new("example.com", "/chat").subprotocols(&["chat"]);
-/// let (connecting, request) = hyper::connect(&ask, &Config::default())?;
-/// let mut answer = sender.send_request(request.map(|()| Empty::<Bytes>::new())).await?;
-/// let (mut websocket, response) = connecting.receive(&mut answer).await?;
-/// websocket.send("hello").await?;
-/// # Ok(()) }
-/// ```
+// Tested by `integration`, which has hyper's client.
+#[cfg_attr(not(doctest), doc = include_str!("connect.md"))]
 pub fn connect(request: &client::Request<'_>, config: &Config) -> Result<(Connecting, Request<()>), Error> {
     let seed = crate::seed().map_err(io::Error::other)?;
     let (handshake, request) = http::connect(request, config, seed)?;
@@ -41,30 +26,8 @@ pub fn connect(request: &client::Request<'_>, config: &Config) -> Result<(Connec
 /// The same for a connection of HTTP/2, where a WebSocket is one stream of many. The server must have said first that it
 /// understands this (RFC 8441 §3), which comes with its settings: wait for them, as long as is reasonable.
 ///
-/// ```no_run
-/// use std::time::Duration;
-/// use bytes::Bytes;
-/// use http_body_util::Empty;
-/// use hyper_util::rt::{TokioExecutor, TokioIo};
-/// use sansock::{Config, adapter::hyper, client};
-///
-/// # async fn run(stream: tokio::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
-/// let io = TokioIo::new(stream);
-/// let (mut sender, connection) = ::hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await?;
-/// tokio::time::timeout(Duration::from_secs(5), async {
-///     while !connection.is_extended_connect_protocol_enabled() {
-///         tokio::time::sleep(Duration::from_millis(1)).await;
-///     }
-/// })
-/// .await?;
-/// tokio::spawn(connection);
-///
-/// let (connecting, request) = hyper::extended_connect(&client::Request::new("example.com", "/"), &Config::default())?;
-/// let mut answer = sender.send_request(request.map(|()| Empty::<Bytes>::new())).await?;
-/// let (mut websocket, response) = connecting.receive(&mut answer).await?;
-/// websocket.send("hello").await?;
-/// # Ok(()) }
-/// ```
+// Tested by `integration`, which has hyper's client.
+#[cfg_attr(not(doctest), doc = include_str!("extended_connect.md"))]
 #[cfg(feature = "http2")]
 pub fn extended_connect(request: &client::Request<'_>, config: &Config) -> Result<(Connecting, Request<()>), Error> {
     let seed = crate::seed().map_err(io::Error::other)?;

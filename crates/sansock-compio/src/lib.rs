@@ -1,11 +1,11 @@
-//! compio, and with it `io_uring`: a [`WebSocket`] over a stream of `compio::io` whose halves read and write at once, with
-//! compio's timer.
+//! WebSocket for compio, and with it `io_uring` and IOCP, by [`sansock`]: a [`WebSocket`] over a stream of `compio::io`
+//! whose halves read and write at once, with compio's timer.
 //!
 //! ```no_run
-//! use sansock::{Config, adapter::compio::{self, Error}};
+//! use sansock_compio::{Error, accept, sansock::Config};
 //!
-//! async fn serve(stream: ::compio::net::TcpStream) -> Result<(), Error> {
-//!     let mut websocket = compio::accept(stream, &Config::default()).await?;
+//! async fn serve(stream: compio::net::TcpStream) -> Result<(), Error> {
+//!     let mut websocket = accept(stream, &Config::default()).await?;
 //!     while let Some(message) = websocket.recv().await? {
 //!         websocket.feed(message).await?; // written by `recv`, before it waits
 //!     }
@@ -18,25 +18,30 @@
 //!
 //! **Memory.** With completion I/O a connection that waits for bytes has lent a buffer to the operating system: 4 KiB, or
 //! 64 KiB after a read that filled it. Messages are parsed in that buffer, and output is written from where it was encoded.
-//! What is read is copied only after a part of a message that [`Delivery::InPlace`](crate::Delivery::InPlace) keeps.
+//! What is read is copied only after a part of a message that [`Delivery::InPlace`](sansock::Delivery::InPlace) keeps.
+#![forbid(unsafe_code)]
 
-use core::{marker::PhantomData, pin::Pin};
-use std::{boxed::Box, io, time::Instant, vec::Vec};
+use std::{io, marker::PhantomData, pin::Pin, time::Instant};
 
-use ::compio::{
+use bytes::{Bytes, BytesMut};
+use compio::{
     BufResult,
     io::{AsyncRead, AsyncWrite, util::Splittable},
     time,
 };
-use bytes::{Bytes, BytesMut};
-
-pub use super::Error;
-use super::poll::{self, Completion, OwnedRead, OwnedWrite, Sleep};
-use crate::{
+pub use sansock;
+pub use sansock::adapter::Error;
+use sansock::{
     Config, Connection,
+    adapter::poll::{self, Completion, OwnedRead, OwnedWrite, Sleep},
     handshake::{Refused, server},
     route::proxy::Proxy,
 };
+
+/// The code in the README, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// A connection over a stream of compio.
 pub type WebSocket<S> = poll::WebSocket<Io<S>>;
@@ -85,9 +90,9 @@ pub async fn receive_request<S: Stream>(stream: S, config: &Config) -> Result<Up
 #[cfg(feature = "getrandom")]
 pub async fn client<S: Stream>(
     stream: S,
-    request: &crate::client::Request<'_>,
+    request: &sansock::client::Request<'_>,
     config: &Config,
-) -> Result<(WebSocket<S>, crate::client::Response), Error> {
+) -> Result<(WebSocket<S>, sansock::client::Response), Error> {
     poll::client(io(stream), request, config).await
 }
 

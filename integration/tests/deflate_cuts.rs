@@ -5,9 +5,9 @@ use flate2::{Compression, FlushCompress};
 use proptest::{collection::vec, option, prelude::*};
 use sansock::{Config, Delivery, Error, deflate::Deflate};
 
-#[path = "support/inflating.rs"]
+#[path = "../../tests/support/inflating.rs"]
 mod inflating;
-#[path = "support/rfc1951.rs"]
+#[path = "../../tests/support/rfc1951.rs"]
 mod rfc1951;
 
 use inflating::{DELIVERIES, Item, Kind, ROLES, Role, Terms, Trace, connection, feed, frame};

@@ -1,11 +1,13 @@
 //! What the benches share.
+#![forbid(unsafe_code)]
 
 use std::time::Duration;
 
 use criterion::Criterion;
 
 /// Seconds for a whole bench, not minutes.
-pub(crate) fn quick() -> Criterion {
+#[must_use]
+pub fn quick() -> Criterion {
     Criterion::default()
         .sample_size(20)
         .nresamples(2000)

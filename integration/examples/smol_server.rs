@@ -1,7 +1,17 @@
-//! A task for each connection, on one core.
+//! A WebSocket server on smol that sends back what it gets, and a page to try it: a task for each connection, on one core.
+//!
+//! `cargo run --release -p sansock-integration --example smol_server`, then open the page that it names.
 
-use std::{io, sync::Arc};
+#[path = "../../examples/support/accept.rs"]
+mod accept;
+#[path = "../../examples/support/echo.rs"]
+mod echo;
+#[path = "../../examples/support/shutdown.rs"]
+mod shutdown;
 
+use std::{io, process::ExitCode, sync::Arc};
+
+use clap::Parser;
 use sansock::{
     CloseCode, Config,
     adapter::{futures as adapter, tcp},
@@ -11,13 +21,20 @@ use smol::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::{
-    accept::accept,
-    answer,
-    shutdown::{self, Shutdown},
-};
+use crate::{accept::accept, echo::answer, shutdown::Shutdown};
 
-pub(crate) fn run(listener: std::net::TcpListener, config: &Config, shutdown: &Shutdown) -> io::Result<()> {
+#[derive(Parser)]
+#[command(about = "A WebSocket server on smol that sends back what it gets, and a page to try it")]
+struct Arguments {
+    #[command(flatten)]
+    options: echo::Options,
+}
+
+fn main() -> ExitCode {
+    Arguments::parse().options.serve("smol_server", run)
+}
+
+fn run(listener: std::net::TcpListener, config: &Config, shutdown: &Shutdown) -> io::Result<()> {
     let executor = LocalExecutor::new();
     let config = Arc::new(config.clone());
     smol::block_on(executor.run(async {

@@ -1,10 +1,9 @@
 //! The extractor for axum, over HTTP/1.1 and HTTP/2, against our own client and plain bytes.
-#![cfg(all(feature = "axum", feature = "http2", feature = "tokio-net"))]
 
-#[path = "support/adapters.rs"]
+#[path = "../../../tests/support/adapters.rs"]
 #[allow(dead_code, reason = "most of it is for the suite of all adapters")]
 mod adapters;
-#[path = "support/http2.rs"]
+#[path = "../../../integration/tests/support/http2.rs"]
 mod http2;
 
 use std::{
@@ -24,13 +23,10 @@ use axum::{
 use http_body_util::BodyExt;
 use sansock::{
     CloseCode, Config, HandshakeError, Message, OriginPolicy, UpgradeError,
-    adapter::{
-        axum::{Error, Rejection, WebSocket, WebSocketUpgrade},
-        http::refusal,
-        tokio as adapter,
-    },
+    adapter::{http::refusal, tokio as adapter},
     client, server,
 };
+use sansock_axum::{Error, Rejection, WebSocket, WebSocketUpgrade};
 
 fn config() -> Config {
     patient().origin(OriginPolicy::list(["https://page.example"])).max_message_len(4 << 20)

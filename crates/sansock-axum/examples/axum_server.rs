@@ -1,10 +1,10 @@
 //! A WebSocket server on axum that sends back what it gets, over HTTP/1.1 and HTTP/2, and a page to try it.
 //!
-//! `cargo run --release --features axum,http2 --example axum_server`, then open the page that it names.
+//! `cargo run --release -p sansock-axum --features http2 --example axum_server`, then open the page that it names.
 
-#[path = "support/accept.rs"]
+#[path = "../../../examples/support/accept.rs"]
 mod accept;
-#[path = "support/shutdown.rs"]
+#[path = "../../../examples/support/shutdown.rs"]
 mod shutdown;
 
 use std::{
@@ -22,12 +22,9 @@ use axum::{
     serve::Listener,
 };
 use clap::Parser;
-use sansock::{
-    CloseCode, Config, UpgradeError,
-    adapter::{
-        axum::{Error, Rejection, WebSocket, WebSocketUpgrade},
-        tcp,
-    },
+use sansock_axum::{
+    Error, Rejection, WebSocket, WebSocketUpgrade,
+    sansock::{CloseCode, Config, UpgradeError, adapter::tcp},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -100,7 +97,7 @@ impl Listener for Accept {
 
 /// The page for who asks for it, a WebSocket for who asks for an upgrade.
 async fn page(State(shutdown): State<Shutdown>, upgrade: Result<WebSocketUpgrade, Rejection>) -> Response {
-    open_or(upgrade, shutdown, || Html(include_str!("echo_page.html")))
+    open_or(upgrade, shutdown, || Html(include_str!("../../../examples/echo_page.html")))
 }
 
 /// No page is on any other path, but a WebSocket is.

@@ -1,25 +1,42 @@
-//! A task for each connection, on one core; with `io_uring`, where there is one.
+//! A WebSocket server on compio that sends back what it gets, and a page to try it: a task for each connection, on one core.
+//!
+//! `cargo run --release -p sansock-compio --example compio_server`, then open the page that it names.
 
-use std::{io, sync::Arc};
+#[path = "../../../examples/support/accept.rs"]
+mod accept;
+#[path = "../../../examples/support/echo.rs"]
+mod echo;
+#[path = "../../../examples/support/shutdown.rs"]
+mod shutdown;
 
+use std::{io, process::ExitCode, sync::Arc};
+
+use clap::Parser;
 use compio::{
     driver::DriverType,
     net::{TcpListener, TcpStream},
     runtime::Runtime,
     time,
 };
-use sansock::{
-    CloseCode, Config,
-    adapter::{compio as adapter, tcp},
+use sansock_compio::{
+    self as adapter,
+    sansock::{CloseCode, Config, adapter::tcp},
 };
 
-use crate::{
-    accept::accept,
-    answer,
-    shutdown::{self, Shutdown},
-};
+use crate::{accept::accept, echo::answer, shutdown::Shutdown};
 
-pub(crate) fn run(listener: std::net::TcpListener, config: &Config, shutdown: &Shutdown) -> io::Result<()> {
+#[derive(Parser)]
+#[command(about = "A WebSocket server on compio that sends back what it gets, and a page to try it")]
+struct Arguments {
+    #[command(flatten)]
+    options: echo::Options,
+}
+
+fn main() -> ExitCode {
+    Arguments::parse().options.serve("compio_server", run)
+}
+
+fn run(listener: std::net::TcpListener, config: &Config, shutdown: &Shutdown) -> io::Result<()> {
     let config = Arc::new(config.clone());
     Runtime::new()?.block_on(async {
         // What is polled must not block, and what io_uring waits for must not refuse.

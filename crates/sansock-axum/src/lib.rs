@@ -1,8 +1,10 @@
-//! axum 0.8: an extractor, [`WebSocketUpgrade`]. A [`WebSocket`] is that of [`tokio`](super::tokio).
+//! WebSocket for axum 0.8, by [`sansock`]: an extractor, [`WebSocketUpgrade`].
+//!
+//! A [`WebSocket`] is that of [`sansock::adapter::hyper`].
 //!
 //! ```
 //! use axum::{Router, response::Response, routing::any};
-//! use sansock::adapter::axum::WebSocketUpgrade;
+//! use sansock_axum::WebSocketUpgrade;
 //!
 //! async fn echo(upgrade: WebSocketUpgrade) -> Response {
 //!     upgrade.protocols(["echo"]).on_upgrade(async |mut websocket| {
@@ -17,21 +19,28 @@
 //! // Over HTTP/1.1 a WebSocket is opened by GET, over HTTP/2 (feature `http2`) by CONNECT.
 //! let app: Router = Router::new().route("/echo", any(echo));
 //! ```
+#![forbid(unsafe_code)]
 
-use core::fmt;
-use std::borrow::Cow;
+use std::{borrow::Cow, error::Error as StdError, fmt};
 
-use ::http::request::Parts;
-use ::hyper::upgrade::OnUpgrade;
 use axum_core::{
     body::Body,
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
+use http::{StatusCode, request::Parts};
+use hyper::upgrade::OnUpgrade;
+pub use sansock;
+pub use sansock::adapter::{
+    Error,
+    hyper::{Upgrade, WebSocket},
+};
+use sansock::{Config, OriginPolicy, UpgradeError, adapter::http::refusal, server};
 
-pub use super::{Error, hyper::WebSocket};
-use super::{http::refusal, hyper::Upgrade};
-use crate::{Config, OriginPolicy, handshake::UpgradeError, server};
+/// The code in the README, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// A request for a WebSocket. Every other request is refused before the handler is called.
 ///
@@ -80,7 +89,7 @@ impl WebSocketUpgrade {
     {
         let answer = self.upgrade.accept(&server::Response::new().subprotocol(self.protocol.as_deref()));
         let answer = answer.map(|(answer, websocket)| {
-            ::tokio::spawn(async {
+            tokio::spawn(async {
                 if let Ok(websocket) = websocket.await {
                     callback(websocket).await;
                 }
@@ -136,7 +145,7 @@ impl IntoResponse for Rejection {
             Self::Request(error) => refusal(error).map(Body::from),
             Self::NotUpgradable => {
                 let mut response = Response::new(Body::from(NOT_UPGRADABLE));
-                *response.status_mut() = ::http::StatusCode::INTERNAL_SERVER_ERROR;
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                 response
             }
         }
@@ -160,4 +169,4 @@ impl fmt::Display for Rejection {
     }
 }
 
-impl core::error::Error for Rejection {}
+impl StdError for Rejection {}

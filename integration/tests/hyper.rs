@@ -1,7 +1,6 @@
 //! What stands behind a request that hyper parsed or sent: over HTTP/1.1 and, as RFC 8441 says, over HTTP/2.
-#![cfg(all(feature = "http2", feature = "tokio-net"))]
 
-#[path = "support/adapters.rs"]
+#[path = "../../tests/support/adapters.rs"]
 #[allow(dead_code, reason = "most of it is for the suite of all adapters")]
 mod adapters;
 #[path = "support/http2.rs"]

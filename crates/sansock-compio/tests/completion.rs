@@ -1,7 +1,5 @@
 //! What only completion I/O can get wrong: operations that outlive the call that began them.
-#![cfg(all(feature = "compio", feature = "getrandom"))]
 
-#[path = "support/adapters.rs"]
 #[allow(dead_code, reason = "half of it is for the suite of all adapters")]
 mod support;
 
@@ -14,7 +12,10 @@ use std::{
 };
 
 use compio::time;
-use sansock::{CloseCode, Connection, Error as Failure, Message, adapter::Error, adapter::compio as adapter};
+use sansock_compio::{
+    self as adapter, Error,
+    sansock::{CloseCode, Connection, Error as Failure, Message},
+};
 use support::*;
 
 type WebSocket = adapter::WebSocket<compio::net::TcpStream>;

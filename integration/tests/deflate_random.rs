@@ -10,9 +10,9 @@ use sansock::{
     deflate::{Compress, Deflate},
 };
 
-#[path = "support/inflating.rs"]
+#[path = "../../tests/support/inflating.rs"]
 mod inflating;
-#[path = "support/rfc1951.rs"]
+#[path = "../../tests/support/rfc1951.rs"]
 mod rfc1951;
 
 use inflating::{DELIVERIES, Item, Kind, Random, Role, Terms, compressed, connection, feed, sent};

@@ -1,11 +1,11 @@
 //! A WebSocket server on hyper that sends back what it gets, over HTTP/1.1 and HTTP/2, and a page to try it.
 //!
-//! `cargo run --release --features http2,tls --example hyper_server`, then open the page that it names. Browsers speak HTTP/2
+//! `cargo run --release -p sansock-integration --example hyper_server`, then open the page that it names. Browsers speak HTTP/2
 //! only by TLS, with `--tls`.
 
-#[path = "support/accept.rs"]
+#[path = "../../examples/support/accept.rs"]
 mod accept;
-#[path = "support/shutdown.rs"]
+#[path = "../../examples/support/shutdown.rs"]
 mod shutdown;
 
 use std::{
@@ -142,7 +142,7 @@ fn answer(mut request: Request<Incoming>, shutdown: &Shutdown) -> Response<Strin
         Ok(upgrade) if upgrade.request().is_upgrade() => upgrade,
         Ok(_) if request.uri().path() == "/" => {
             let page = Response::builder().header(CONTENT_TYPE, "text/html; charset=utf-8");
-            return page.body(include_str!("echo_page.html").into()).expect("a valid answer");
+            return page.body(include_str!("../../examples/echo_page.html").into()).expect("a valid answer");
         }
         Ok(_) => {
             let nothing = Response::builder().status(StatusCode::NOT_FOUND);
