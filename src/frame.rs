@@ -78,6 +78,12 @@ impl Opcode {
         }
     }
 
+    /// Whether it is Text or Binary, the first frame of a message (§5.6).
+    #[must_use]
+    pub(crate) const fn begins_message(self) -> bool {
+        matches!(self, Self::Text | Self::Binary)
+    }
+
     /// Whether it is Close, Ping or Pong (§5.5).
     #[must_use]
     pub const fn is_control(self) -> bool {

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Connection, State};
+use super::{Connection, stage::Stage};
 use crate::{
     error::SendError,
     frame::{FrameHead, Header, Kind, MAX_CONTROL_LEN, Masker, Opcode, RSV1, encode},
@@ -220,17 +220,20 @@ impl Connection {
     }
 
     /// Whether a frame of this opcode may be sent now.
+    #[inline]
     pub(super) fn may_send(&self, opcode: Opcode) -> Result<(), SendError> {
-        match (self.state(), opcode) {
+        match self.stage {
             // §5.4: no message begins inside a fragmented one.
-            (State::Open, Opcode::Text | Opcode::Binary) if self.sending.is_some() => Err(SendError::MessageOpen),
+            Stage::Open if self.sending.is_some() && opcode.begins_message() => Err(SendError::MessageOpen),
+            Stage::Open => Ok(()),
             // §5.5.1: no data, and no second Close, after a Close. §5.5.2: a Pong, until the peer's has arrived.
-            (State::Open, _) | (State::Closing, Opcode::Pong) => Ok(()),
-            (State::Closing | State::Closed, _) => Err(SendError::Closed),
+            Stage::Closing(_) if opcode == Opcode::Pong => Ok(()),
+            Stage::Closing(_) | Stage::Closed { .. } => Err(SendError::Closed),
         }
     }
 
     /// The opcode of the next frame of a fragmented message, which it opens, continues or ends (§5.4).
+    #[inline]
     fn next_fragment(&self, kind: Kind) -> Result<Opcode, SendError> {
         let opcode = if self.sending == Some(kind) { Opcode::Continuation } else { Opcode::of(kind) };
         self.may_send(opcode).map(|()| opcode)

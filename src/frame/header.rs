@@ -135,37 +135,42 @@ impl Header {
 /// The payload length and where it ends, from a header whose second byte said `short_len` (§5.2).
 #[inline]
 fn decode_len(short_len: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, Error> {
-    let len = match short_len {
-        LEN_16 => bytes[2..].first_chunk().map(|&len| u16::from_be_bytes(len).into()),
-        LEN_64 => bytes[2..].first_chunk().map(|&len| u64::from_be_bytes(len)),
-        _ => return Ok(Some((short_len.into(), 2))),
-    };
-    if !is_valid_len(short_len, len.unwrap_or_else(|| greatest_len(short_len, &bytes[2..]))) {
+    let field = &bytes[2..];
+    match short_len {
+        LEN_16 => long_len(LEN_16, field.first_chunk().map(|&len| u16::from_be_bytes(len).into()), field),
+        LEN_64 => long_len(LEN_64, field.first_chunk().map(|&len| u64::from_be_bytes(len)), field),
+        len => Ok(Some((len.into(), len_end(len)))),
+    }
+}
+
+/// A length of this form, if it is complete, and where it ends.
+#[inline]
+fn long_len(form: u8, len: Option<u64>, field: &[u8]) -> Result<Option<(u64, usize)>, Error> {
+    if !is_valid_len(form, len.unwrap_or_else(|| greatest_len(form, field))) {
         return Err(Violation::LengthEncoding.into());
     }
-    Ok(len.map(|len| (len, len_end(short_len))))
+    Ok(len.map(|len| (len, len_end(form))))
 }
 
 /// The greatest length that begins with these bytes: when not even that is valid, none is.
 #[cold]
-fn greatest_len(short_len: u8, start: &[u8]) -> u64 {
-    let greatest = if short_len == LEN_16 { u16::MAX.into() } else { i64::MAX as u64 };
+fn greatest_len(form: u8, start: &[u8]) -> u64 {
+    let greatest = if form == LEN_16 { u16::MAX.into() } else { i64::MAX as u64 };
     let mut len = greatest.to_be_bytes();
-    len[10 - len_end(short_len)..][..start.len()].copy_from_slice(start);
+    len[10 - len_end(form)..][..start.len()].copy_from_slice(start);
     u64::from_be_bytes(len)
 }
 
 impl Rules {
     fn check_first(&self, opcode: Opcode, rsv: u8) -> Result<(), Violation> {
         // RFC 7692 §6: RSV1 on the first frame of a message, and on no other.
-        let first_of_message = matches!(opcode, Opcode::Text | Opcode::Binary);
-        if rsv != 0 && !(rsv == RSV1 && self.max_compressed_len.is_some() && first_of_message) {
+        if rsv != 0 && !(rsv == RSV1 && self.max_compressed_len.is_some() && opcode.begins_message()) {
             return Err(Violation::ReservedBit);
         }
         // §5.4
         match opcode {
             Opcode::Continuation if !self.message_open => Err(Violation::UnexpectedContinuation),
-            Opcode::Text | Opcode::Binary if self.message_open => Err(Violation::ExpectedContinuation),
+            _ if self.message_open && opcode.begins_message() => Err(Violation::ExpectedContinuation),
             _ => Ok(()),
         }
     }
