@@ -22,6 +22,7 @@ mod response;
 pub mod server;
 mod uri;
 
+#[cfg(feature = "route")]
 pub(crate) use uri::{basic_auth, is_userinfo, percent_decode};
 pub use {
     error::{HandshakeError, Refused, RequestError, ResponseError, UpgradeError},

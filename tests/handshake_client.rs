@@ -128,7 +128,7 @@ fn r36_what_would_break_the_request_is_the_callers_error() {
         ("Transfer-Encoding", FieldError::Managed("transfer-encoding")),
         ("a b", FieldError::Name("a b".into())),
         ("a\r\nb", FieldError::Name("a\r\nb".into())),
-        ("", FieldError::Name("".into())),
+        ("", FieldError::Name(String::new())),
     ] {
         assert_eq!(error(&ok.clone().headers(&[(name, b"x")])), Some(expected.into()), "{name}");
     }
@@ -337,7 +337,7 @@ fn r48_the_reason_phrase_is_optional() {
     ] {
         let error = answer(line(malformed)).unwrap_err();
         assert!(
-            matches!(error, HandshakeError::Head(HeadError::Malformed(_)) | HandshakeError::Head(HeadError::Version)),
+            matches!(error, HandshakeError::Head(HeadError::Malformed(_) | HeadError::Version)),
             "{malformed}: {error:?}"
         );
     }
@@ -536,10 +536,10 @@ fn r99_permessage_deflate_is_agreed_on_or_fails() {
     let (ours, theirs) = (client.deflate().unwrap(), server.deflate().unwrap());
     assert_eq!((ours.sending(), ours.receiving()), (theirs.receiving(), theirs.sending()));
 
-    const TWICE: &str = "permessage-deflate, permessage-deflate";
+    let twice = "permessage-deflate, permessage-deflate";
     for (wrong, error) in [
         ("foo", HandshakeError::Extension(Some("foo".into()))),
-        (TWICE, HandshakeError::Extension(Some(TWICE.into()))),
+        (twice, HandshakeError::Extension(Some(twice.into()))),
         ("permessage-deflate; foo", HandshakeError::Deflate(sansock::deflate::Declined::Unknown)),
         ("permessage-deflate; client_max_window_bits", HandshakeError::Deflate(sansock::deflate::Declined::Value)),
     ] {

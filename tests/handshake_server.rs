@@ -689,7 +689,7 @@ fn r32_an_application_answers_with_any_status() {
         ("Transfer-Encoding", FieldError::Managed("transfer-encoding")),
         ("CONNECTION", FieldError::Managed("connection")),
         ("a b", FieldError::Name("a b".into())),
-        ("", FieldError::Name("".into())),
+        ("", FieldError::Name(String::new())),
         ("a:", FieldError::Name("a:".into())),
         ("a\r\nb", FieldError::Name("a\r\nb".into())),
     ] {

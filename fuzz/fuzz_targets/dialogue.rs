@@ -397,7 +397,7 @@ impl World {
         let peer = &mut self.peers[side];
         let expected = match (peer.connection.state(), &frame) {
             (State::Closing | State::Closed, _) => Err(SendError::Closed),
-            (State::Open, Some(frame)) if frame.reason.len() > 123 => Err(SendError::TooLong),
+            (State::Open, Some(frame)) if frame.reason.len() > 123 => Err(SendError::ReasonTooLong(frame.reason.len())),
             (State::Open, _) => Ok(()),
         };
         assert_eq!(peer.call(|connection, out| connection.close(frame, out)), expected);
@@ -595,7 +595,7 @@ impl Peer {
         let expected = match self.connection.state() {
             State::Closing if !is_pong => Err(SendError::Closed),
             State::Closed => Err(SendError::Closed),
-            State::Open | State::Closing if payload.len() > 125 => Err(SendError::TooLong),
+            State::Open | State::Closing if payload.len() > 125 => Err(SendError::ControlTooLong(payload.len())),
             State::Open | State::Closing => Ok(()),
         };
         let before = self.out.len();

@@ -231,7 +231,7 @@ impl<S: Socket> WebSocket<S> {
     ///
     /// # Errors
     ///
-    /// [`SendError::TooLong`] for a reason over 123 bytes; otherwise as [`read`](Self::read).
+    /// [`SendError::ReasonTooLong`] for a reason over 123 bytes; otherwise as [`read`](Self::read).
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         let close = CloseFrame::new(code, reason);
         match self.wire.command(|connection, out| connection.close(Some(close), out.tail())) {

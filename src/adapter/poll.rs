@@ -238,7 +238,7 @@ impl<I: Io> WebSocket<I> {
     ///
     /// # Errors
     ///
-    /// [`SendError::TooLong`] for a reason over 123 bytes; otherwise as [`recv`](Self::recv).
+    /// [`SendError::ReasonTooLong`] for a reason over 123 bytes; otherwise as [`recv`](Self::recv).
     ///
     /// # Cancel safety
     ///
