@@ -72,7 +72,8 @@ class Server:
         runtime = name in RUNTIMES
         self.directory = directory
         command = [directory / ("echo_server" if runtime else name), "--listen", "127.0.0.1:0"]
-        command += ["--runtime", name, *options] if runtime else []
+        command += ["--runtime", name] if runtime else []
+        command += options
         limit = descriptors and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors)))
         self.log = tempfile.TemporaryFile("w+b")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, preexec_fn=limit)
