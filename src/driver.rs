@@ -90,8 +90,9 @@
 //!    does not overtake our Close.
 //! 8. **No needless system calls.** All that one read brought is delivered before its answers are written in one go.
 //!
-//! What no bounded memory can solve: two peers whose handlers answer each other with more than the pipe between them and
-//! 128 KiB hold wait for each other, until a deadline ends it.
+//! No bounded memory solves these two: two peers whose handlers answer each other with more than the pipe between them and
+//! 128 KiB hold stop reading until the other reads, until a deadline ends it; give such a protocol a window of its own. And
+//! an application that queues without looking at [`queued`](Driver::queued): the driver keeps what you give it.
 //!
 //! # Memory
 //!

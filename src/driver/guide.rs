@@ -15,7 +15,6 @@
 //! 9. [Tests with virtual time](#9-tests-with-virtual-time)
 //! 10. [Who decides what](#10-who-decides-what)
 //! 11. [The slowest peer that survives](#11-the-slowest-peer-that-survives)
-//! 12. [What no bounded memory can solve](#12-what-no-bounded-memory-can-solve)
 //!
 //! # 1. One connection
 //!
@@ -419,7 +418,7 @@
 //! | which buffers are shared, and when they are returned | the driver, between `attach` and `detach` |
 //! | how many connections there are, and what happens when `accept` fails | **you** |
 //! | whether an end was clean, and why it was not | the driver: [`take_error`](Driver::take_error), [`CloseInfo`](crate::CloseInfo) |
-//! | whether and when to reconnect | **you**; [`backoff`](crate::backoff) computes the delays |
+//! | whether and when to reconnect | **you**; `route::backoff` computes the delays |
 //!
 //! # 11. The slowest peer that survives
 //!
@@ -444,12 +443,6 @@
 //! A peer that takes nothing at all while output waits is given up after
 //! [`stall_timeout`](crate::Config::stall_timeout), 60 seconds by default, also without keepalive. With keepalive, one that
 //! sends nothing either is given up after interval plus timeout.
-//!
-//! # 12. What no bounded memory can solve
-//!
-//! 1. Two peers whose handlers answer each other with more than the pipe and 128 KiB hold. Both stop reading until the other
-//!    reads. A deadline ends that. If your protocol has such dialogues, give it a window of its own.
-//! 2. An application that queues without looking at [`queued`](Driver::queued). The driver keeps what you give it.
 
 #[cfg(doc)]
 use super::{Buffers, Deadlines, Driver, Session, Step};

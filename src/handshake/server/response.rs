@@ -41,7 +41,7 @@ impl<'a> Response<'a> {
     }
 }
 
-/// What an answer must say for the connection that [`Request::accept_parts`] returned.
+/// What an answer must say for the connection that [`Request::accept_parts`](super::Request::accept_parts) returned.
 #[derive(Clone, Debug)]
 pub struct Accepted<'a> {
     /// Of a 101.
