@@ -4,19 +4,6 @@
 //! serves very many connections per thread. The examples `mio_server` and `epoll_server` are complete servers built this
 //! way; the second one has 120 lines.
 //!
-//! 1. [One connection](#1-one-connection)
-//! 2. [The opening handshake](#2-the-opening-handshake)
-//! 3. [Time](#3-time)
-//! 4. [Readiness](#4-readiness)
-//! 5. [Many connections](#5-many-connections)
-//! 6. [Sending from outside](#6-sending-from-outside)
-//! 7. [Closing, half-close and graceful shutdown](#7-closing-half-close-and-graceful-shutdown)
-//! 8. [Completion I/O](#8-completion-io)
-//! 9. [Tests with virtual time](#9-tests-with-virtual-time)
-//! 10. [Who decides what](#10-who-decides-what)
-//! 11. [The slowest peer that survives](#11-the-slowest-peer-that-survives)
-//! 12. [What no bounded memory can solve](#12-what-no-bounded-memory-can-solve)
-//!
 //! # 1. One connection
 //!
 //! A [`Driver`] holds a [`Connection`] and its input and output. [`Driver::turn`] performs system calls on a non-blocking
@@ -419,7 +406,7 @@
 //! | which buffers are shared, and when they are returned | the driver, between `attach` and `detach` |
 //! | how many connections there are, and what happens when `accept` fails | **you** |
 //! | whether an end was clean, and why it was not | the driver: [`take_error`](Driver::take_error), [`CloseInfo`](crate::CloseInfo) |
-//! | whether and when to reconnect | **you**; [`backoff`](crate::backoff) computes the delays |
+//! | whether and when to reconnect | **you**; [`Backoff`](crate::Backoff) computes the delays |
 //!
 //! # 11. The slowest peer that survives
 //!
