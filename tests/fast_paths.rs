@@ -172,14 +172,14 @@ fn after_every_operation_the_fast_paths_are_open_as_far_as_the_state_allows() {
 #[test]
 fn while_a_pong_waits_for_room_the_fast_paths_are_shut() {
     let (mut connection, mut out) = (Connection::server(&Config::default()), Outbox::new());
-    connection.send_binary(&[0; 20_000], out.tail()).unwrap();
+    connection.send_binary(&vec![0; 20_000], out.tail()).unwrap();
     assert_eq!(hear(&mut connection, &mut out, b"\x89\x02hi"), Ok(true));
     out.tail().clear();
     connection.send_text("x", out.tail()).unwrap();
     assert_eq!(out.tail(), &b"\x8A\x02hi\x81\x01x"[..]);
 
     // Room that time finds.
-    out.tail().extend_from_slice(&[0; 20_000]);
+    out.tail().extend_from_slice(&vec![0; 20_000]);
     assert_eq!(hear(&mut connection, &mut out, b"\x89\x02ho"), Ok(true));
     out.tail().clear();
     assert_eq!(time(&mut connection, &mut out, &[0]), Ok(()));
@@ -187,7 +187,7 @@ fn while_a_pong_waits_for_room_the_fast_paths_are_shut() {
     assert_eq!(out.tail(), &b"\x8A\x02ho\x81\x01x"[..]);
 
     // And what is sent by reference.
-    out.tail().extend_from_slice(&[0; 20_000]);
+    out.tail().extend_from_slice(&vec![0; 20_000]);
     assert_eq!(hear(&mut connection, &mut out, b"\x89\x02he"), Ok(true));
     out.tail().clear();
     connection.send_bytes(vec![7; 20_000].into(), &mut out).unwrap();
