@@ -149,7 +149,7 @@ fn r5_connection_includes_upgrade() {
         accepted(with("Connection", &[&format!("Connection: {connection}")]));
     }
     accepted(with("Connection", &["Connection: keep-alive", "Connection: Upgrade"]));
-    for connection in ["close", "upgraded", "\"Upgrade\"", "", "Upgrade x", "a, \"b, upgrade\"", "Upgrade/1"] {
+    for connection in ["close", "upgraded", "\"Upgrade\"", "", "Upgrade x", "a, \"b, upgrade\"", "Upgrade/1", "Upgrade, a/b"] {
         refused(with("Connection", &[&format!("Connection: {connection}")]), UpgradeError::Connection);
     }
     refused(with("Connection", &[]), UpgradeError::Connection);
@@ -618,12 +618,22 @@ fn r31_the_origin_policy_compares_scheme_host_and_port() {
     assert!(!serve_with(MINIMAL.replace("\r\n\r\n", "\r\nOrigin: http://x\r\n\r\n"), &Config::default()).accepted());
     assert!(serve_with(MINIMAL.replace("\r\n\r\n", "\r\nOrigin: http://h\r\n\r\n"), &Config::default()).accepted());
     // An absolute target tells the scheme.
-    let absolute = |origin: &str| {
-        let request =
-            MINIMAL.replace("GET /", "GET wss://h/").replace("\r\n\r\n", &format!("\r\nOrigin: {origin}\r\n\r\n"));
+    let absolute = |target: &str, origin: &str| {
+        let request = MINIMAL
+            .replace("GET /", &format!("GET {target}"))
+            .replace("\r\n\r\n", &format!("\r\nOrigin: {origin}\r\n\r\n"));
         serve_with(request, &Config::default()).accepted()
     };
-    assert!(absolute("https://h") && !absolute("http://h"));
+    for (target, own, other) in [
+        ("wss://h/", "https://h", "http://h"),
+        ("https://h/", "https://h:443", "http://h:443"),
+        ("ws://h/", "http://h", "https://h"),
+        ("http://h/", "http://h:80", "https://h:80"),
+        ("http://h:443/", "http://h:443", "https://h"),
+    ] {
+        assert!(absolute(target, own), "{target} {own}");
+        assert!(!absolute(target, other), "{target} {other}");
+    }
 
     let list = OriginPolicy::list(["https://a.example", "http://b.example:81", "junk"]);
     for (origin, expected) in [
