@@ -57,6 +57,7 @@ async fn dialogue<I: Io>(mut websocket: WebSocket<I>, mut peer: DuplexStream) {
     let answer = async {
         comes(&mut peer, b"\x88\x02\x03\xe8").await;
         peer.write_all(&masked(b"\x88\x02\x03\xe8")).await.unwrap();
+        peer.shutdown().await.unwrap();
     };
     let (closed, ()) = tokio::join!(websocket.close(CloseCode::NORMAL, ""), answer);
     closed.unwrap();
