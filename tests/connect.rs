@@ -25,7 +25,7 @@ use sansock::{
         redirect::RedirectError,
     },
 };
-use support::{CLOSED, millis, patient, raw_answer, read_bytes, read_head};
+use support::{CLOSED, millis, patient, raw_answer, read_bytes, read_head, watchdog};
 
 /// Whoever connects by URI: says hello, and returns what it hears.
 trait Client {
@@ -85,15 +85,15 @@ fn nobody() -> std::sync::Arc<tokio_rustls::rustls::ClientConfig> {
 macro_rules! suite {
     ($($scenario:ident)*) => {
         mod blocking_adapter {
-            $(#[test] fn $scenario() { super::$scenario::<super::Blocking>(); })*
+            $(#[test] fn $scenario() { let _watchdog = $crate::support::watchdog(); super::$scenario::<super::Blocking>(); })*
         }
         #[cfg(feature = "tokio-net")]
         mod tokio_adapter {
-            $(#[test] fn $scenario() { super::$scenario::<super::Tokio>(); })*
+            $(#[test] fn $scenario() { let _watchdog = $crate::support::watchdog(); super::$scenario::<super::Tokio>(); })*
         }
         #[cfg(feature = "tls")]
         mod tls_adapter {
-            $(#[test] fn $scenario() { super::$scenario::<super::Tls>(); })*
+            $(#[test] fn $scenario() { let _watchdog = $crate::support::watchdog(); super::$scenario::<super::Tls>(); })*
         }
     };
 }
@@ -409,6 +409,7 @@ fn a_proxy_that_never_stops_is_given_up<C: Client>() {
 #[cfg(feature = "futures-io")]
 #[test]
 fn a_tunnel_of_smol_leads_to_a_name_that_only_the_proxy_knows() {
+    let _watchdog = watchdog();
     use sansock::adapter::futures;
     use support::Smol;
 
@@ -432,6 +433,7 @@ fn a_tunnel_of_smol_leads_to_a_name_that_only_the_proxy_knows() {
 #[cfg(feature = "compio")]
 #[test]
 fn a_tunnel_of_compio_leads_to_a_name_that_only_the_proxy_knows() {
+    let _watchdog = watchdog();
     use sansock::adapter::compio;
     use support::{Adapter, Compio};
 
@@ -455,6 +457,7 @@ fn a_tunnel_of_compio_leads_to_a_name_that_only_the_proxy_knows() {
 
 #[test]
 fn what_needs_tls_is_refused_before_anything_is_sent() {
+    let _watchdog = watchdog();
     let (listener, address) = listen();
     listener.set_nonblocking(true).unwrap();
     let error = Blocking::hello(&format!("wss://{address}/"), &patient(), |request| request).unwrap_err();
@@ -538,6 +541,7 @@ mod over_tls {
 
     #[tokio::test]
     async fn tls_and_the_name_of_its_certificate_go_through_a_proxy() {
+        let _watchdog = watchdog();
         let (acceptor, config) = trust();
         let (address, server) = secure(acceptor);
         let (proxy, asked) = http_proxy(address, 1);
@@ -554,6 +558,7 @@ mod over_tls {
 
     #[tokio::test]
     async fn a_proxy_cannot_pose_as_the_server() {
+        let _watchdog = watchdog();
         let (acceptor, _) = trust();
         let (address, server) = secure(acceptor);
         let (proxy, asked) = http_proxy(address, 1);
@@ -569,6 +574,7 @@ mod over_tls {
 
     #[tokio::test]
     async fn a_redirect_may_lead_to_tls() {
+        let _watchdog = watchdog();
         let (acceptor, config) = trust();
         let (address, server) = secure(acceptor);
         let (proxy, asked) = http_proxy(address, 1);
@@ -588,6 +594,7 @@ mod over_tls {
     #[cfg(feature = "tls-native-roots")]
     #[tokio::test]
     async fn the_roots_of_the_system_do_not_trust_just_anybody() {
+        let _watchdog = watchdog();
         let Ok(config) = tls::native_roots() else {
             panic!("this system has no certificates to trust");
         };

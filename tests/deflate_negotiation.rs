@@ -175,7 +175,8 @@ fn r100_a_client_offers_the_window_that_it_compresses_with() {
         let value = if bits < 15 { format!("={bits}") } else { String::new() };
         assert_eq!(offered, format!("permessage-deflate; client_max_window_bits{value}"));
         // A server that knows no more obeys it.
-        let (answered, agreed) = Deflate::default().answer(&Deflate::default().window_bits(bits).unwrap().offer()).unwrap();
+        let (answered, agreed) =
+            Deflate::default().answer(&Deflate::default().window_bits(bits).unwrap().offer()).unwrap();
         assert_terms(agreed, (15, true), (bits, true));
         assert_eq!(answered.to_string().contains(&format!("client_max_window_bits={bits}")), bits < 15);
     }

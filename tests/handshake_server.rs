@@ -149,7 +149,9 @@ fn r5_connection_includes_upgrade() {
         accepted(with("Connection", &[&format!("Connection: {connection}")]));
     }
     accepted(with("Connection", &["Connection: keep-alive", "Connection: Upgrade"]));
-    for connection in ["close", "upgraded", "\"Upgrade\"", "", "Upgrade x", "a, \"b, upgrade\"", "Upgrade/1", "Upgrade, a/b"] {
+    for connection in
+        ["close", "upgraded", "\"Upgrade\"", "", "Upgrade x", "a, \"b, upgrade\"", "Upgrade/1", "Upgrade, a/b"]
+    {
         refused(with("Connection", &[&format!("Connection: {connection}")]), UpgradeError::Connection);
     }
     refused(with("Connection", &[]), UpgradeError::Connection);

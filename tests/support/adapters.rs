@@ -14,24 +14,33 @@ use sansock::{
     client, server,
 };
 
+#[path = "frames.rs"]
+mod frames;
+#[path = "watchdog.rs"]
+mod watchdog;
+
+#[allow(unused_imports, reason = "each test binary uses its part")]
+pub(crate) use frames::*;
+pub(crate) use watchdog::*;
+
 /// Runs each scenario, which is generic over an [`Adapter`], with each of them.
 #[allow(unused_macros, reason = "some tests are for one adapter")]
 macro_rules! suite {
     ($($scenario:ident)*) => {
         mod blocking {
-            $(#[test] fn $scenario() { super::$scenario::<super::Blocking>(); })*
+            $(#[test] fn $scenario() { let _watchdog = $crate::support::watchdog(); super::$scenario::<super::Blocking>(); })*
         }
         #[cfg(feature = "tokio")]
         mod tokio {
-            $(#[test] fn $scenario() { super::$scenario::<super::Tokio>(); })*
+            $(#[test] fn $scenario() { let _watchdog = $crate::support::watchdog(); super::$scenario::<super::Tokio>(); })*
         }
         #[cfg(feature = "futures-io")]
         mod smol {
-            $(#[test] fn $scenario() { super::$scenario::<super::Smol>(); })*
+            $(#[test] fn $scenario() { let _watchdog = $crate::support::watchdog(); super::$scenario::<super::Smol>(); })*
         }
         #[cfg(feature = "compio")]
         mod compio {
-            $(#[test] fn $scenario() { super::$scenario::<super::Compio>(); })*
+            $(#[test] fn $scenario() { let _watchdog = $crate::support::watchdog(); super::$scenario::<super::Compio>(); })*
         }
     };
 }
@@ -380,8 +389,8 @@ impl Adapter for Compio {
 pub(crate) const REQUEST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
-/// A client's Close with 1000, masked with the key 0, and the server's.
-pub(crate) const CLOSE: &[u8] = b"\x88\x82\0\0\0\0\x03\xe8";
+/// A client's Close with 1000, and the server's.
+pub(crate) const CLOSE: &[u8] = b"\x88\x82\x37\xfa\x21\x3d\x34\x12";
 pub(crate) const CLOSED: &[u8] = b"\x88\x02\x03\xe8";
 
 pub(crate) fn millis(count: u64) -> Duration {
@@ -397,19 +406,6 @@ pub(crate) fn patient() -> Config {
 /// Silence is noticed after 100 ms.
 pub(crate) fn impatient() -> Config {
     patient().keepalive(Keepalive::new(millis(50), millis(50)))
-}
-
-/// A frame of a client, masked with the key 0: the first byte, and the payload.
-pub(crate) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![first];
-    match payload.len() {
-        len @ 0..=125 => frame.push(0x80 | len as u8),
-        len @ 126..=0xffff => frame.extend([&[0xfe], &(len as u16).to_be_bytes()[..]].concat()),
-        len => frame.extend([&[0xff], &(len as u64).to_be_bytes()[..]].concat()),
-    }
-    frame.extend([0; 4]);
-    frame.extend_from_slice(payload);
-    frame
 }
 
 /// A server for one connection.
