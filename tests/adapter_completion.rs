@@ -232,7 +232,6 @@ fn dropping_the_websocket_drops_its_operations() {
 
 #[test]
 fn a_websocket_over_operations_that_are_send_is_send() {
-    let _watchdog = watchdog();
     fn is_send<T: Send>() {}
     struct Thread;
     type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -252,5 +251,6 @@ fn a_websocket_over_operations_that_are_send_is_send() {
             Box::pin(async { (self, Ok(())) })
         }
     }
+    let _watchdog = watchdog();
     is_send::<poll::WebSocket<Completion<Thread, Thread, Sleep<fn(Instant) -> Pending<()>, Pending<()>>>>>();
 }

@@ -347,8 +347,8 @@ async fn pair(len: usize, config: &Config) -> (adapter::WebSocket<DuplexStream>,
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn four_halves_saturate_both_directions_without_a_deadlock() {
-    let _watchdog = watchdog();
     const COUNT: u32 = 3000;
+    let _watchdog = watchdog();
     for len in [64, 64 << 10] {
         let (server, client) = pair(len, &patient()).await;
         let (mut senders, mut receivers) = (Vec::new(), Vec::new());

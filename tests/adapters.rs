@@ -235,8 +235,8 @@ fn a_sender_gives_up_on_a_peer_that_takes_nothing<A: Adapter>() {
 }
 
 fn a_slow_reader_is_alive<A: Adapter>() {
-    // It takes longer than both times of the keepalive, and answers no Ping.
-    let config = patient().keepalive(sansock::Keepalive::new(millis(300), millis(300)));
+    // It takes longer than both times of the keepalive, and answers no Ping. Each pause is 40 times shorter than either.
+    let config = patient().keepalive(sansock::Keepalive::new(millis(1500), millis(1500)));
     let (address, server) = serve::<A, _>(config, async |accepted: Result<A::WebSocket, Error>| {
         accepted?.send(vec![7; 12 << 20].into()).await
     });
@@ -244,7 +244,7 @@ fn a_slow_reader_is_alive<A: Adapter>() {
     let mut taken = 0;
     while taken < 12 << 20 {
         taken += read_bytes::<{ 128 << 10 }>(&mut stream).len();
-        std::thread::sleep(millis(10));
+        std::thread::sleep(millis(35));
     }
     server.join().unwrap().unwrap();
 }
@@ -318,12 +318,12 @@ fn a_silent_peer_is_pinged_and_kept<A: Adapter>() {
 }
 
 fn a_program_that_was_busy_does_not_blame_its_peer<A: Adapter>() {
-    let keepalive = sansock::Keepalive::new(millis(100), millis(100));
+    let keepalive = sansock::Keepalive::new(millis(300), millis(300));
     let work = async |accepted: Result<A::WebSocket, Error>| {
         let mut websocket = accepted?;
         for _ in 0..3 {
             websocket.recv().await?.unwrap();
-            A::sleep(millis(300)).await;
+            A::sleep(millis(700)).await;
             websocket.send("done".into()).await?;
         }
         echo(Ok(websocket)).await

@@ -423,11 +423,11 @@ fn a_silent_connection_is_kept_alive_while_both_sides_read() {
 #[test]
 fn a_program_that_was_busy_does_not_blame_its_peer() {
     let _watchdog = watchdog();
-    let (address, server) = serve(patient().keepalive(Keepalive::new(millis(100), millis(100))), |accepted| {
+    let (address, server) = serve(patient().keepalive(Keepalive::new(millis(300), millis(300))), |accepted| {
         let mut websocket = accepted?;
         for _ in 0..3 {
             websocket.read()?.unwrap();
-            thread::sleep(millis(300));
+            thread::sleep(millis(700));
             websocket.send("done")?;
         }
         echo(Ok(websocket))
@@ -693,13 +693,15 @@ mod unix {
     fn a_slow_reader_is_alive() {
         let _watchdog = watchdog();
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let server = thread::spawn(move || blocking::accept(ours, &impatient())?.send(vec![7; 4 << 20]));
+        // It takes longer than both together. Each pause is 20 times shorter than either.
+        let config = patient().keepalive(Keepalive::new(millis(200), millis(200)));
+        let server = thread::spawn(move || blocking::accept(ours, &config)?.send(vec![7; 4 << 20]));
         theirs.write_all(REQUEST.as_bytes()).unwrap();
         read_head(&mut theirs);
         let (mut buffer, mut taken) = (vec![0; 64 << 10], 0);
         while taken < 4 << 20 {
             taken += theirs.read(&mut buffer).unwrap();
-            thread::sleep(millis(5));
+            thread::sleep(millis(10));
         }
         server.join().unwrap().unwrap();
     }

@@ -409,10 +409,10 @@ fn a_proxy_that_never_stops_is_given_up<C: Client>() {
 #[cfg(feature = "futures-io")]
 #[test]
 fn a_tunnel_of_smol_leads_to_a_name_that_only_the_proxy_knows() {
-    let _watchdog = watchdog();
     use sansock::adapter::futures;
     use support::Smol;
 
+    let _watchdog = watchdog();
     let (address, server) = greeting();
     let (proxy, asked) = http_proxy(address, 1);
     let stream = Smol::stream(TcpStream::connect(proxy).unwrap());
@@ -433,10 +433,10 @@ fn a_tunnel_of_smol_leads_to_a_name_that_only_the_proxy_knows() {
 #[cfg(feature = "compio")]
 #[test]
 fn a_tunnel_of_compio_leads_to_a_name_that_only_the_proxy_knows() {
-    let _watchdog = watchdog();
     use sansock::adapter::compio;
     use support::{Adapter, Compio};
 
+    let _watchdog = watchdog();
     let (address, server) = greeting();
     let (proxy, asked) = http_proxy(address, 1);
     let client = Compio::run(async move || {

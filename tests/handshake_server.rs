@@ -864,6 +864,14 @@ fn after_a_refusal_the_rest_is_discarded_until_its_end_or_a_deadline() {
     assert_eq!(handshake.receive_eof(), Ok(()));
     assert_eq!((handshake.transport(), handshake.poll_timeout()), (Transport::Close, Some(at(12))));
 
+    // A mebibyte is discarded, of which the refusal took the first three bytes; what is more is not waited for.
+    let (mut handshake, mut out) = refuse();
+    let mut rest = vec![b'x'; (1 << 20) - 3];
+    assert!(matches!(handshake.receive(&mut &mut rest[..], &mut out), Ok(None)));
+    assert_eq!(handshake.transport(), Transport::ShutdownWrite);
+    assert!(matches!(handshake.receive(&mut &mut rest[..1], &mut out), Ok(None)));
+    assert_eq!(handshake.transport(), Transport::Close);
+
     let (mut handshake, mut out) = refuse();
     let mut flood = vec![b'x'; 1 << 20];
     assert!(matches!(handshake.receive(&mut &mut flood[..], &mut out), Ok(None)));
@@ -1034,9 +1042,9 @@ fn r52_an_end_before_the_request_is_an_error() {
     assert_eq!(handshake.transport(), Transport::Close);
 }
 
-/// Lists that are nothing but separators, quotes and escapes cost linear time, and so does a head cut into bytes.
+/// Lists that are nothing but separators, quotes and escapes. That they take linear time is for `benches/linear.sh`.
 #[test]
-fn hostile_lists_take_linear_time() {
+fn hostile_lists_are_judged_like_others_whole_and_byte_by_byte() {
     let config = Config::default().max_head_len(256 << 10).max_line_len(128 << 10);
     for name in
         ["Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol", "Connection", "Upgrade", "Origin", "Sec-WebSocket-Key"]

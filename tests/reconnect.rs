@@ -229,10 +229,10 @@ fn a_task_may_reconnect() {
 #[cfg(feature = "tokio-net")]
 #[tokio::test]
 async fn a_client_comes_back_to_a_server_that_was_away() {
-    let _watchdog = watchdog();
     use sansock::{CloseCode, Config, adapter::tokio as adapter};
     use tokio::net::TcpListener;
 
+    let _watchdog = watchdog();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (uri, config) = (format!("ws://{address}/"), Config::default());

@@ -1,7 +1,8 @@
 //! Every requirement of `docs/requirements.md` stands in a test, and every id that a test names is on that list.
 //!
 //! An id counts in the name of a test (`r53_…`), in the comments above it and in those inside it; in the fuzz targets,
-//! in any comment. Elsewhere it says nothing: a module's documentation, a helper and a string prove no requirement.
+//! in any comment. Elsewhere it says nothing: a module's documentation, a helper, a string and a test that is ignored prove no
+//! requirement.
 
 use std::{
     collections::BTreeSet,
@@ -46,7 +47,6 @@ fn helper() {
 
 /// R4 above a test, R5. Not XR6 or R7x or R8_9.
 #[test]
-#[ignore = "slow"]
 fn r10_and_r11_in_a_name() {
     let url = "ws://R12"; // R13 at the end of a line
     // R14: on a line of its own
@@ -56,13 +56,29 @@ fn r10_and_r11_in_a_name() {
 // R16 behind it.
 fn other() {}
 
+/// R17 above a test of a runtime.
+#[tokio::test(start_paused = true)]
+async fn r18_asynchronous() {
+    // R19
+}
+
+/// R20 of a test that does not run.
+#[test]
+#[ignore = "slow"]
+fn r21_ignored() {
+    // R22
+}
+
+// #[test]
+// fn r23_is_a_comment() {}
+
     #[test]
     fn indented(bytes in any::<u8>()) {
         // I2
     }
 "#;
     let found: BTreeSet<_> = ids_in_tests(source).into_iter().collect();
-    let expected = ["R4", "R5", "R10", "R11", "R13", "R14", "I2"];
+    let expected = ["R4", "R5", "R10", "R11", "R13", "R14", "R17", "R18", "R19", "I2"];
     assert_eq!(found, expected.map(String::from).into_iter().collect());
 }
 
@@ -113,21 +129,32 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
 fn ids_in_tests(source: &str) -> Vec<String> {
     let lines: Vec<_> = source.lines().collect();
     let mut found = Vec::new();
-    for test in (0..lines.len()).filter(|&at| lines[at].trim() == "#[test]") {
+    for test in (0..lines.len()).filter(|&at| is_test(lines[at])) {
         // Attributes and comments directly above belong to it.
         let above = lines[..test].iter().rev().take_while(|line| line.trim().starts_with(['#', '/'])).count();
         let indent = &lines[test][..lines[test].len() - lines[test].trim_start().len()];
         let closing = format!("{indent}}}");
         let length = lines[test..].iter().take_while(|&&line| line != closing).count();
-        for line in &lines[test - above..test + length] {
+        let lines = &lines[test - above..test + length];
+        if lines.iter().any(|line| line.trim().starts_with("#[ignore")) {
+            continue;
+        }
+        for line in lines {
             found.extend(comment(line).into_iter().flat_map(ids));
-            if let Some(signature) = line.trim().strip_prefix("fn ") {
+            let item = line.trim();
+            if let Some(signature) = item.strip_prefix("async ").unwrap_or(item).strip_prefix("fn ") {
                 let name = signature.split('(').next().unwrap_or_default().to_uppercase();
                 found.extend(name.split('_').filter(|word| is_id(word)).map(String::from));
             }
         }
     }
     found
+}
+
+/// The attribute of a test, of a runtime's too.
+fn is_test(line: &str) -> bool {
+    let line = line.trim();
+    line == "#[test]" || line.starts_with("#[tokio::test")
 }
 
 /// What stands behind `//` outside a string.

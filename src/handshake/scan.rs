@@ -290,10 +290,13 @@ const fn is_control(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use alloc::{format, string::String};
-    use core::fmt::Debug;
+    use core::{
+        fmt::Debug,
+        sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    };
 
     use super::*;
-    use crate::handshake::head::{RequestLine, StatusLine};
+    use crate::handshake::head::{Parsed, RequestLine, StatusLine};
 
     #[test]
     fn control_characters_are_found_where_they_are() {
@@ -394,6 +397,39 @@ mod tests {
         check::<RequestLine>(b"GET /a HTTP/1.0");
         check::<StatusLine>(b"HTTP/1.1 101 Switching");
         check::<StatusLine>(b"HTTP/1.0 101");
+    }
+
+    /// A start line whose parser counts the bytes that it is given.
+    #[derive(Debug)]
+    struct Counted(#[allow(dead_code, reason = "a start line is something")] RequestLine);
+
+    static PARSED: AtomicUsize = AtomicUsize::new(0);
+
+    impl StartLine for Counted {
+        const AFTER_EMPTY_LINES: bool = RequestLine::AFTER_EMPTY_LINES;
+
+        fn begins_with(byte: u8) -> bool {
+            RequestLine::begins_with(byte)
+        }
+
+        fn parse(bytes: &[u8], max_fields: usize) -> Result<Option<Parsed<Self>>, HandshakeError> {
+            PARSED.fetch_add(bytes.len(), Relaxed);
+            let parsed = RequestLine::parse(bytes, max_fields)?;
+            Ok(parsed.map(|Parsed { len, start, fields }| Parsed { len, start: Self(start), fields }))
+        }
+    }
+
+    /// I4: the parser sees each byte a bounded number of times, however the head is cut.
+    #[test]
+    fn i4_a_head_is_not_parsed_again_for_each_piece_of_it() {
+        let head = [&b"GET /a HTTP/1.1\r\n"[..], &b"Name: value\r\n".repeat(1000), b"\r\n"].concat();
+        let config = Config::default().max_head_len(head.len()).max_headers(1000);
+        for size in [1, 2, 7, 100, 1460, head.len() - 1, head.len()] {
+            PARSED.store(0, Relaxed);
+            assert!(scan::<Counted>(head.chunks(size), &config).starts_with(&format!("{}: ", head.len())));
+            let parsed = PARSED.load(Relaxed);
+            assert!(parsed <= 3 * head.len(), "{parsed} of {} bytes in pieces of {size}", head.len());
+        }
     }
 
     #[test]
