@@ -30,14 +30,13 @@ use support::{Blocking, client_frame, millis, patient, read_rest, watchdog};
 mod tasks {
     use super::{
         asynchronous::{close, receive_all, send_all},
-        scenarios::{WATCHDOG, tcp_pair},
+        scenarios::tcp_pair,
         *,
     };
 
     /// A task for each half, on any of several threads.
     #[test]
     fn halves_in_tasks_of_their_own_send_and_receive_large_messages() {
-        let _watchdog = watchdog();
         async fn run(websocket: <Tokio as Adapter>::WebSocket) {
             let (mut receiver, mut sender) = websocket.split();
             let sending = ::tokio::spawn(async move {
@@ -128,8 +127,8 @@ mod threads {
 
     #[test]
     fn one_thread_sends_and_receives_large_messages_by_handlers() {
-        let _watchdog = watchdog();
         const COUNT: u32 = 100;
+        let _watchdog = watchdog();
         let (address, server) = {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let address = listener.local_addr().unwrap();
@@ -199,7 +198,6 @@ mod threads {
 
     #[test]
     fn a_closer_ends_a_send_to_a_peer_that_takes_nothing_and_loses_none_of_it() {
-        let _watchdog = watchdog();
         const LEN: usize = 32 << 20;
         let _watchdog = watchdog();
         let closer = Closer::new().unwrap();
