@@ -170,7 +170,7 @@ impl Rules {
         // §5.4
         match opcode {
             Opcode::Continuation if !self.message_open => Err(Violation::UnexpectedContinuation),
-            _ if self.message_open && opcode.begins_message() => Err(Violation::ExpectedContinuation),
+            Opcode::Text | Opcode::Binary if self.message_open => Err(Violation::ExpectedContinuation),
             _ => Ok(()),
         }
     }
