@@ -213,7 +213,7 @@ impl Request {
             Once::One(page) => Some(self.head.bytes(page)),
             Once::Repeated => return Err(UpgradeError::Origin),
         };
-        let is_allowed = self.config.origin.allows(page, opening.secure, self.head.str(opening.authority));
+        let is_allowed = self.config.origin.allows(page, opening.secure, self.head.bytes(opening.authority));
         if is_allowed { Ok(opening.key) } else { Err(UpgradeError::Origin) }
     }
 
