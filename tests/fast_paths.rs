@@ -187,7 +187,7 @@ fn while_a_pong_waits_for_room_the_fast_paths_are_shut() {
     assert_eq!(out.tail(), &b"\x8A\x02ho\x81\x01x"[..]);
 
     // Room that a Ping finds.
-    out.tail().extend_from_slice(&[0; 20_000]);
+    out.tail().extend_from_slice(&vec![0; 20_000]);
     assert_eq!(hear(&mut connection, &mut out, b"\x89\x02ha"), Ok(true));
     out.tail().clear();
     connection.ping(b"", out.tail()).unwrap();
