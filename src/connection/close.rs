@@ -55,6 +55,8 @@ impl Connection {
 
     /// The peer closes (§5.5.1): its Close is answered, if it is not an answer itself, and that is the end.
     pub(super) fn receive_close(&mut self, frame: Option<&CloseFrame<'_>>, out: &mut BytesMut) {
+        // R82, §5.5.1: "If a client and server both send a Close message at the same time, both endpoints will have
+        // sent and received a Close message and should consider the WebSocket connection closed"
         if self.stage.is_open() {
             // R78, §5.5.1: "If an endpoint receives a Close frame and did not previously send a Close frame, the
             // endpoint MUST send a Close frame in response. (When sending a Close frame in response, the endpoint
@@ -62,8 +64,6 @@ impl Connection {
             let echo = frame.map(|frame| CloseFrame::new(frame.code, ""));
             self.write_close(echo.as_ref(), Initiator::Peer, out);
         }
-        // R82, §5.5.1: "If a client and server both send a Close message at the same time, both endpoints will have
-        // sent and received a Close message and should consider the WebSocket connection closed"
         let incomplete_message = !self.assembly.is_idle();
         // R83, §5.5.1: "The server MUST close the underlying TCP connection immediately; the client SHOULD wait for the
         // server to close the connection"

@@ -1,5 +1,5 @@
-//! Commands in, bytes appended to `out`, which ends on a frame boundary after every call (RFC 6455 §5.2, §5.4, §5.6; R89,
-//! I9).
+//! Commands in, bytes appended to `out`, which ends on a frame boundary after every call (R89, I9; RFC 6455 §5.2, §5.4,
+//! §5.6).
 
 use bytes::{Bytes, BytesMut};
 

@@ -303,7 +303,8 @@ impl Deflater {
     /// Compresses a piece to whole bytes; the last one of a message without its tail.
     pub(crate) fn deflate(&mut self, piece: &[u8], last: bool) -> &[u8] {
         if piece.is_empty() {
-            // R108, RFC 7692 §7.2.3.6: the first byte of an empty stored block, whose rest is the tail. A message is never empty.
+            // R108, RFC 7692 §7.2.3.6: the first byte of an empty stored block, whose rest is the tail. A message is
+            // never empty.
             return if last { &[0x00] } else { &[] };
         }
         let expected = piece.len().clamp(MIN_BUFFER, RETAINED);

@@ -1,5 +1,5 @@
-//! Bytes to frames, however the bytes are cut (RFC 6455 §5.2; I2): a header, then its payload piece by piece, unmasked in
-//! the caller's buffer. Keeps at most the 13 bytes of an unfinished header.
+//! Bytes to frames, however the bytes are cut (I2; RFC 6455 §5.2): a header, then its payload piece by piece, unmasked
+//! in the caller's buffer. Keeps at most the 13 bytes of an unfinished header.
 
 use core::mem;
 

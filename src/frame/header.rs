@@ -1,5 +1,5 @@
-//! The header of a frame (RFC 6455 §5.2): all rules that it can break, in the order of its bytes, so that each is seen at
-//! the first byte that proves it (R68, I7).
+//! The header of a frame (RFC 6455 §5.2): all rules that it can break, in the order of its bytes, so that each is seen
+//! at the first byte that proves it (R68, I7).
 
 use core::{fmt, ops::Deref};
 

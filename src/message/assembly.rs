@@ -214,9 +214,9 @@ impl Assembly {
     }
 }
 
-/// How much to reserve behind `len` bytes for `more`, which `room` may follow, `here` of it at once: up to powers of two,
-/// so that storing takes linear time (I4) and holds less than twice what arrived, or two to the power of `usual` (I5); but
-/// never more than can still come.
+/// How much to reserve behind `len` bytes for `more`, which `room` may follow, `here` of it at once: up to powers of
+/// two, so that storing takes linear time (I4) and holds less than twice what arrived, or two to the power of `usual`
+/// (I5); but never more than can still come.
 fn growth(len: usize, capacity: usize, more: usize, here: usize, room: u64, usual: u8) -> usize {
     if capacity - len >= more {
         return 0;

@@ -8,8 +8,8 @@ use crate::error::Error;
 pub(crate) struct Invalid;
 
 impl From<Invalid> for Error {
-    // R93, §8.1: "When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is not, in fact,
-    // a valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_."
+    // R93, §8.1: "When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is not, in
+    // fact, a valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_."
     fn from(_: Invalid) -> Self {
         Self::InvalidUtf8
     }
@@ -33,8 +33,8 @@ pub(crate) fn valid_prefix(bytes: &[u8]) -> &str {
 }
 
 /// The start of a character whose rest has not arrived: between two calls it is all that is kept of a text.
-// R92, §5.6: "a particular text frame might include a partial UTF-8 sequence; however, the whole message MUST contain valid
-// UTF-8"
+// R92, §5.6: "a particular text frame might include a partial UTF-8 sequence; however, the whole message MUST contain
+// valid UTF-8."
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cut {
     bytes: [u8; 3],
