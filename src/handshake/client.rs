@@ -44,8 +44,6 @@ pub(crate) const MAX_INTERIM: u8 = 8;
 
 /// Writes the request, and returns the machine that reads its answer. Nothing may follow in `out` before that has
 /// yielded the [`Connection`] (§4.1).
-// R38, §4.1: "Once the client's opening handshake has been sent, the client MUST wait for a response from the server
-// before sending any further data."
 ///
 /// `seed` must come fresh from a good source of randomness for each connection: it makes the key of this handshake and
 /// the masking keys of the connection (§10.3), which do not tell of each other. The same seed gives the same bytes.
@@ -57,6 +55,8 @@ pub fn connect(
     seed: [u8; 32],
     out: &mut BytesMut,
 ) -> Result<Handshake, RequestError> {
+    // R38, §4.1: "Once the client's opening handshake has been sent, the client MUST wait for a response from the
+    // server before sending any further data." The connection comes from the handshake that is returned.
     let handshake = Handshake::new(request, config, seed)?;
     out.reserve(256 + request.target.len());
     // R36, §4.1: "The method of the request MUST be GET, and the HTTP version MUST be at least 1.1."

@@ -213,7 +213,7 @@ impl<'a> RequestFields<'a> {
         'a: 't,
     {
         // Counted rather than searched: a loop without a way out takes many bytes at a time.
-        // R27, RFC 9112 §3.2: a path or an absolute URI.
+        // R27, RFC 9112 §3.2.2: "A server MUST accept the absolute-form in requests"
         if target.iter().filter(|byte| !byte.is_ascii_graphic() || **byte == b'#').count() > 0 {
             return Err(UpgradeError::Target);
         }

@@ -32,7 +32,8 @@ use crate::{
     },
 };
 
-/// What the handshake writes into a 101 itself, or what has no place there (R33; RFC 9110 §8.6, RFC 9112 §6.1).
+/// What the handshake writes into a 101 itself, or what has no place there (RFC 9110 §8.6, RFC 9112 §6.1).
+// R33, RFC 9112 §6.1: "A server MUST NOT send a Transfer-Encoding header field in any response with a status code of 1xx"
 const MANAGED_IN_101: [&str; 9] = [
     "connection",
     "upgrade",
