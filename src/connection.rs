@@ -271,6 +271,7 @@ impl Connection {
         result
     }
 
+    #[inline(never)]
     fn set_bounds(&mut self) {
         (self.short_below, self.plain_below) = self.bounds();
     }

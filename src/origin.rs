@@ -69,10 +69,10 @@ impl OriginPolicy {
 
     /// §10.2: whether this page, the value of the Origin field, may connect to the server `authority`, a valid host with
     /// an optional port. `secure` is known if the request itself says whether it came over TLS.
-    pub(crate) fn allows(&self, page: Option<&[u8]>, secure: Option<bool>, authority: &str) -> bool {
+    pub(crate) fn allows(&self, page: Option<&[u8]>, secure: Option<bool>, authority: &[u8]) -> bool {
         let Some(value) = page else { return self.allows_absent };
         // The form that browsers send when neither names a port. The rest is for the other cases.
-        let is_own = |page: &[u8]| secure.is_none() && value.strip_prefix(page) == Some(authority.as_bytes());
+        let is_own = |page: &[u8]| secure.is_none() && value.strip_prefix(page) == Some(authority);
         if matches!(self.rule, Rule::Same) && (is_own(b"https://") || is_own(b"http://")) {
             return true;
         }
@@ -81,7 +81,8 @@ impl OriginPolicy {
             Rule::Any => true,
             Rule::Predicate(allows) => allows(page),
             Rule::Same => Origin::parse(page).is_some_and(|page| {
-                let Ok(own) = Authority::parse(authority) else { return false };
+                let own = core::str::from_utf8(authority).ok().and_then(|own| Authority::parse(own).ok());
+                let Some(own) = own else { return false };
                 // If the request does not say its scheme, the page's scheme determines the default port.
                 let scheme = secure.map_or(page.scheme, |secure| if secure { "https" } else { "http" });
                 page.is(&Origin { scheme, host: own.host, port: own.port.or(default_port(scheme)) })

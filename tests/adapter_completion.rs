@@ -1,6 +1,11 @@
 //! `poll::Completion` over a stream in memory whose operations complete later, without a runtime.
 #![cfg(feature = "poll")]
 
+#[path = "support/frames.rs"]
+mod frames;
+#[path = "support/watchdog.rs"]
+mod watchdog;
+
 use std::{
     cell::RefCell,
     collections::VecDeque,
@@ -13,10 +18,12 @@ use std::{
 };
 
 use bytes::Bytes;
+use frames::{client_frame, frame};
 use sansock::{
     CloseCode, Config, Connection, Message,
     adapter::poll::{self, Completion, OwnedRead, OwnedWrite, Sleep},
 };
+use watchdog::watchdog;
 
 /// The stream: what the peer has sent and has received, and what was asked of the operating system.
 #[derive(Default)]
@@ -145,39 +152,21 @@ fn retry<T>(mut call: impl AsyncFnMut() -> T) -> T {
     (0..10_000).find_map(|_| poll_once(call())).expect("it ends at some time")
 }
 
-/// A message of a client, with a masking key of zeros.
-fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = framed(opcode, payload);
-    frame[1] |= 0x80;
-    let header_len = frame.len() - payload.len();
-    frame.splice(header_len..header_len, [0; 4]);
-    frame
-}
-
-fn framed(opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![0x80 | opcode];
-    match u16::try_from(payload.len()).unwrap() {
-        len @ 0..126 => frame.push(len as u8),
-        len => frame.extend([&[126][..], &len.to_be_bytes()].concat()),
-    }
-    frame.extend_from_slice(payload);
-    frame
-}
-
 fn message(index: usize) -> Vec<u8> {
     vec![index as u8; index * index % 9_000]
 }
 
 #[test]
 fn calls_that_are_given_up_lose_no_byte_in_either_direction() {
+    let _watchdog = watchdog();
     let (mut websocket, peer) = websocket();
     let (mut expected, mut sent) = (Vec::new(), VecDeque::new());
     for index in 0..200 {
-        expected.extend(framed(2, &message(index)));
-        sent.extend(masked(2, &message(index)));
+        expected.extend(frame(0x82, &message(index)));
+        sent.extend(client_frame(0x82, &message(index)));
     }
-    sent.extend(masked(8, &1000_u16.to_be_bytes()));
-    expected.extend(framed(8, &1000_u16.to_be_bytes()));
+    sent.extend(client_frame(0x88, &1000_u16.to_be_bytes()));
+    expected.extend(frame(0x88, &1000_u16.to_be_bytes()));
 
     let mut index = 0;
     loop {
@@ -206,10 +195,11 @@ fn calls_that_are_given_up_lose_no_byte_in_either_direction() {
 
 #[test]
 fn a_read_takes_more_after_one_that_filled_its_buffer() {
+    let _watchdog = watchdog();
     let (mut websocket, peer) = websocket();
-    peer.borrow_mut().sent.extend(masked(2, &[7; 5_000]));
+    peer.borrow_mut().sent.extend(client_frame(0x82, &[7; 5_000]));
     assert_eq!(retry(async || websocket.recv().await).unwrap(), Some(vec![7; 5_000].into()));
-    peer.borrow_mut().sent.extend(masked(2, b"short"));
+    peer.borrow_mut().sent.extend(client_frame(0x82, b"short"));
     assert_eq!(retry(async || websocket.recv().await).unwrap(), Some(b"short".to_vec().into()));
     assert_eq!(poll_once(websocket.recv()).map(|_| ()), None);
     assert_eq!(peer.borrow().reads, [4 << 10, 64 << 10, 4 << 10, 4 << 10]);
@@ -217,18 +207,20 @@ fn a_read_takes_more_after_one_that_filled_its_buffer() {
 
 #[test]
 fn a_close_that_is_given_up_is_resumed() {
+    let _watchdog = watchdog();
     let (mut websocket, peer) = websocket();
     assert_eq!(poll_once(websocket.recv()).map(|_| ()), None);
     assert_eq!(poll_once(websocket.close(CloseCode::NORMAL, "")).map(|_| ()), None);
-    peer.borrow_mut().sent.extend(masked(8, &1000_u16.to_be_bytes()));
+    peer.borrow_mut().sent.extend(client_frame(0x88, &1000_u16.to_be_bytes()));
     peer.borrow_mut().has_ended = true;
     assert_eq!(retry(async || websocket.recv().await).unwrap(), None);
     assert!(peer.borrow().has_seen_the_end);
-    assert_eq!(peer.borrow().received, framed(8, &1000_u16.to_be_bytes()));
+    assert_eq!(peer.borrow().received, frame(0x88, &1000_u16.to_be_bytes()));
 }
 
 #[test]
 fn dropping_the_websocket_drops_its_operations() {
+    let _watchdog = watchdog();
     let (mut websocket, peer) = websocket();
     assert_eq!(poll_once(websocket.recv()).map(|_| ()), None);
     assert_eq!(poll_once(websocket.send("hello")).map(|_| ()), None);
@@ -259,5 +251,6 @@ fn a_websocket_over_operations_that_are_send_is_send() {
             Box::pin(async { (self, Ok(())) })
         }
     }
+    let _watchdog = watchdog();
     is_send::<poll::WebSocket<Completion<Thread, Thread, Sleep<fn(Instant) -> Pending<()>, Pending<()>>>>>();
 }

@@ -33,7 +33,7 @@ use sansock::{
     },
     client, server,
 };
-use support::{CLOSE, CLOSED, masked, millis, patient};
+use support::{CLOSE, CLOSED, client_frame, millis, patient, watchdog};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     time,
@@ -161,15 +161,16 @@ fn dialogue(io: &Reluctant, config: &Config, again: &mut dyn FnMut() -> bool) ->
 
 #[test]
 fn whichever_call_is_cancelled_at_whichever_poll_nothing_is_lost() {
+    let _watchdog = watchdog();
     let input = [
-        masked(0x81, b"one"),
-        masked(0x82, &[7; 200]),
-        masked(0x01, b"in "),
-        masked(0x89, b"ping"),
-        masked(0x80, "pieçes".as_bytes()),
-        masked(0x81, b"four"),
-        masked(0x82, b""),
-        masked(0x82, &[9; 70]),
+        client_frame(0x81, b"one"),
+        client_frame(0x82, &[7; 200]),
+        client_frame(0x01, b"in "),
+        client_frame(0x89, b"ping"),
+        client_frame(0x80, "pieçes".as_bytes()),
+        client_frame(0x81, b"four"),
+        client_frame(0x82, b""),
+        client_frame(0x82, &[9; 70]),
         CLOSE.to_vec(),
     ]
     .concat();
@@ -220,8 +221,9 @@ fn sent(io: &Reluctant) -> Vec<(u8, Vec<u8>)> {
 
 #[test]
 fn the_answers_to_one_read_are_one_write() {
+    let _watchdog = watchdog();
     let config = Config::default().keepalive(None);
-    let input = [masked(0x82, b"0123456789").repeat(500), CLOSE.to_vec()].concat();
+    let input = [client_frame(0x82, b"0123456789").repeat(500), CLOSE.to_vec()].concat();
 
     // Message by message.
     let io = Reluctant::new(&input, usize::MAX);
@@ -246,6 +248,7 @@ fn the_answers_to_one_read_are_one_write() {
 
 #[test]
 fn what_is_fed_goes_with_one_flush_and_in_order() {
+    let _watchdog = watchdog();
     let io = Reluctant::new(b"", usize::MAX);
     let mut websocket = over(&io, &Config::default().keepalive(None));
     futures_lite::future::block_on(async {
@@ -270,7 +273,8 @@ fn what_is_fed_goes_with_one_flush_and_in_order() {
 
 #[test]
 fn one_read_takes_at_most_128_kib() {
-    let io = Reluctant::new(&[masked(0x82, &[7; 100]).repeat(2000), CLOSE.to_vec()].concat(), usize::MAX);
+    let _watchdog = watchdog();
+    let io = Reluctant::new(&[client_frame(0x82, &[7; 100]).repeat(2000), CLOSE.to_vec()].concat(), usize::MAX);
     let mut websocket = over(&io, &Config::default().keepalive(None));
     futures_lite::future::block_on(async {
         assert!(websocket.recv().await.unwrap().is_some());
@@ -283,6 +287,7 @@ fn one_read_takes_at_most_128_kib() {
 
 #[test]
 fn feeding_waits_above_the_high_water_mark() {
+    let _watchdog = watchdog();
     let io = Reluctant::new(b"", 1000);
     let mut websocket = over(&io, &Config::default().keepalive(None));
     futures_lite::future::block_on(async {
@@ -298,11 +303,12 @@ fn feeding_waits_above_the_high_water_mark() {
 
 #[test]
 fn a_handler_may_poll_another_connection_of_the_thread() {
+    let _watchdog = watchdog();
     let config = Config::default().keepalive(None);
-    let io = Reluctant::new(&[masked(0x81, b"a"), masked(0x81, b"b")].concat(), usize::MAX);
+    let io = Reluctant::new(&[client_frame(0x81, b"a"), client_frame(0x81, b"b")].concat(), usize::MAX);
     let mut outer = over(&io, &config);
     let found = outer.recv_with(|event, _, _| {
-        let inner = Reluctant::new(&[masked(0x81, b"inner"), CLOSE.to_vec()].concat(), usize::MAX);
+        let inner = Reluctant::new(&[client_frame(0x81, b"inner"), CLOSE.to_vec()].concat(), usize::MAX);
         let inner = futures_lite::future::block_on(over(&inner, &config).recv()).unwrap();
         assert_eq!(inner, Some("inner".into()));
         (event == Event::Text("b".into())).then_some(())
@@ -312,7 +318,8 @@ fn a_handler_may_poll_another_connection_of_the_thread() {
 
 #[test]
 fn the_stream_ends_after_its_error_and_the_sink_closes() {
-    let io = Reluctant::new(&[masked(0x81, b"one"), b"\xff".to_vec()].concat(), usize::MAX);
+    let _watchdog = watchdog();
+    let io = Reluctant::new(&[client_frame(0x81, b"one"), b"\xff".to_vec()].concat(), usize::MAX);
     let mut websocket = over(&io, &Config::default().keepalive(None));
     let mut next = || {
         let mut websocket = Pin::new(&mut websocket);
@@ -345,6 +352,7 @@ async fn pair(len: usize, config: &Config) -> (adapter::WebSocket<DuplexStream>,
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn four_halves_saturate_both_directions_without_a_deadlock() {
     const COUNT: u32 = 3000;
+    let _watchdog = watchdog();
     for len in [64, 64 << 10] {
         let (server, client) = pair(len, &patient()).await;
         let (mut senders, mut receivers) = (Vec::new(), Vec::new());
@@ -402,6 +410,7 @@ async fn four_halves_saturate_both_directions_without_a_deadlock() {
 
 #[tokio::test]
 async fn halves_unite_with_their_own_other_half_only() {
+    let _watchdog = watchdog();
     let (server, client) = pair(1000, &patient()).await;
     let ((ours, our_sender), (theirs, their_sender)) = (server.split(), client.split());
     let (ours, their_sender) = ours.unite(their_sender).unwrap_err();
@@ -413,6 +422,7 @@ async fn halves_unite_with_their_own_other_half_only() {
 
 #[tokio::test]
 async fn a_relay_forwards_chunks_as_they_come() {
+    let _watchdog = watchdog();
     let config = patient().delivery(Delivery::Chunks);
     let (mut server, mut client) = pair(100, &config).await;
     let send = async {
@@ -433,6 +443,7 @@ async fn a_relay_forwards_chunks_as_they_come() {
 
 #[tokio::test(start_paused = true)]
 async fn deadlines_are_kept_to_the_millisecond_of_a_simulated_clock() {
+    let _watchdog = watchdog();
     let config = Config::default();
     let (mut server, mut client) = pair(1000, &config).await;
     // An hour of silence, in which both ping.
@@ -451,6 +462,7 @@ async fn deadlines_are_kept_to_the_millisecond_of_a_simulated_clock() {
 
 #[tokio::test(start_paused = true)]
 async fn a_close_that_is_not_answered_ends_after_its_deadline_also_between_halves() {
+    let _watchdog = watchdog();
     let (server, _client) = pair(1000, &Config::default()).await;
     let (mut receiver, mut sender) = server.split();
     let start = time::Instant::now();
@@ -463,6 +475,7 @@ async fn a_close_that_is_not_answered_ends_after_its_deadline_also_between_halve
 
 #[tokio::test(start_paused = true)]
 async fn a_half_that_sends_does_not_keep_a_silent_peer() {
+    let _watchdog = watchdog();
     // The peer takes everything and says nothing.
     let (ours, mut theirs) = duplex(1000);
     let websocket = adapter::from_connection(ours, Connection::server(&Config::default()), Vec::new());
@@ -483,6 +496,7 @@ async fn a_half_that_sends_does_not_keep_a_silent_peer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_program_that_only_sends_now_and_then_does_not_blame_its_peer() {
+    let _watchdog = watchdog();
     let (ours, mut theirs) = duplex(1000);
     let mut websocket = adapter::from_connection(ours, Connection::server(&Config::default()), Vec::new());
     tokio::spawn(async move {
@@ -499,11 +513,12 @@ async fn a_program_that_only_sends_now_and_then_does_not_blame_its_peer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_peer_that_has_half_closed_gets_its_answers() {
+    let _watchdog = watchdog();
     for (delay, answered) in [(0, true), (59, true), (61, false)] {
         let (ours, mut theirs) = duplex(64);
         let mut websocket = adapter::from_connection(ours, Connection::server(&Config::default()), Vec::new());
         let peer = tokio::spawn(async move {
-            theirs.write_all(&[masked(0x81, b"hi"), CLOSE.to_vec()].concat()).await.unwrap();
+            theirs.write_all(&[client_frame(0x81, b"hi"), CLOSE.to_vec()].concat()).await.unwrap();
             theirs.shutdown().await.unwrap();
             // It is waited for until the stall timeout, 60 s, has passed.
             time::sleep(Duration::from_secs(delay)).await;
@@ -527,10 +542,11 @@ async fn a_slow_peer_that_has_half_closed_gets_its_answers() {
 
 #[tokio::test(start_paused = true)]
 async fn a_flood_does_not_outlast_the_close_timeout() {
+    let _watchdog = watchdog();
     let (ours, mut theirs) = duplex(1 << 20);
     let mut websocket = adapter::from_connection(ours, Connection::server(&Config::default()), Vec::new());
     tokio::spawn(async move {
-        let flood = masked(0x82, &[7; 1000]).repeat(100);
+        let flood = client_frame(0x82, &[7; 1000]).repeat(100);
         while theirs.write_all(&flood).await.is_ok() {
             time::sleep(millis(10)).await;
         }
@@ -543,6 +559,7 @@ async fn a_flood_does_not_outlast_the_close_timeout() {
 
 #[tokio::test]
 async fn a_request_is_answered_after_a_lookup() {
+    let _watchdog = watchdog();
     for member in [true, false] {
         let (ours, theirs) = duplex(1000);
         let server = async {
@@ -612,6 +629,7 @@ fn a_task_is_as_large_as_a_connection_and_no_larger_for_its_handshake() {
 
 #[tokio::test(start_paused = true)]
 async fn two_ends_that_have_queued_large_messages_receive_them_without_waiting() {
+    let _watchdog = watchdog();
     for len in [190_000, 200_000, 400_000] {
         let (mut a, mut b) = pair(65_536, &Config::default()).await;
         a.feed(vec![1; len]).await.unwrap();
@@ -658,6 +676,7 @@ impl Waiter {
 
 #[tokio::test(start_paused = true)]
 async fn no_time_passes_for_a_peer_after_a_wait_was_cancelled() {
+    let _watchdog = watchdog();
     let config = Config::default().keepalive(None).idle_timeout(Duration::from_secs(5));
     for (mut waiter, _theirs) in Waiter::all(&config) {
         assert!(time::timeout(Duration::from_secs(1), waiter.wait()).await.is_err());
@@ -677,6 +696,7 @@ async fn no_time_passes_for_a_peer_after_a_wait_was_cancelled() {
 
 #[tokio::test(start_paused = true)]
 async fn waits_that_are_cancelled_each_second_still_notice_a_dead_peer() {
+    let _watchdog = watchdog();
     for (mut waiter, _theirs) in Waiter::all(&Config::default()) {
         let start = time::Instant::now();
         let end = loop {
@@ -693,6 +713,7 @@ async fn waits_that_are_cancelled_each_second_still_notice_a_dead_peer() {
 
 #[tokio::test]
 async fn a_handler_that_panics_leaves_both_halves_usable() {
+    let _watchdog = watchdog();
     let (server, mut client) = pair(1000, &patient()).await;
     let (mut receiver, mut sender) = server.split();
     // It is polled without a message, and then panics with the first of two.
@@ -730,6 +751,7 @@ mod net {
 
     #[tokio::test]
     async fn a_client_connects_by_uri() {
+        let _watchdog = watchdog();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let uri = format!("ws://localhost:{}/chat", listener.local_addr().unwrap().port());
         let server = tokio::spawn(async move {
@@ -763,6 +785,7 @@ mod tls {
 
     #[tokio::test]
     async fn a_client_connects_over_tls_to_whom_it_trusts() {
+        let _watchdog = watchdog();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let uri = format!("wss://localhost:{}/", listener.local_addr().unwrap().port());
         let acceptor = acceptor();

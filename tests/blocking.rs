@@ -1,6 +1,10 @@
 //! The blocking adapter over real sockets: what it does to them, and that no peer can hold it.
 #![cfg(all(feature = "blocking", feature = "getrandom"))]
 
+#[path = "support/adapters.rs"]
+#[allow(dead_code, reason = "half of it is for the suite of all adapters")]
+mod support;
+
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
@@ -14,30 +18,12 @@ use sansock::{
     adapter::blocking::{self, Error, NoDeadlines, Socket, WebSocket},
     client, server,
 };
+use support::{
+    CLOSE, CLOSED, REQUEST, client_frame, impatient, millis, patient, raw_answer, raw_client, read_bytes, read_head,
+    read_rest, watchdog,
+};
 
 type Outcome<T = ()> = Result<T, Error>;
-
-const REQUEST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-
-/// A client's Close with 1000, masked with the key 0, and the server's.
-const CLOSE: &[u8] = b"\x88\x82\0\0\0\0\x03\xe8";
-const CLOSED: &[u8] = b"\x88\x02\x03\xe8";
-
-fn millis(count: u64) -> Duration {
-    Duration::from_millis(count)
-}
-
-/// No deadline is meant to pass, but a test that hangs ends.
-fn patient() -> Config {
-    let long = Duration::from_secs(20);
-    Config::default().handshake_timeout(long).close_timeout(long).keepalive(Keepalive::new(long, long))
-}
-
-/// Silence is noticed after 100 ms.
-fn impatient() -> Config {
-    patient().keepalive(Keepalive::new(millis(50), millis(50)))
-}
 
 /// A server for one connection.
 fn serve<T: Send + 'static>(
@@ -78,47 +64,9 @@ fn echo_events<S: Socket>(accepted: Outcome<WebSocket<S>>) -> Outcome<WebSocket<
     Ok(websocket)
 }
 
-/// A client that does what it likes after its handshake.
-fn raw_client(address: SocketAddr) -> TcpStream {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(REQUEST.as_bytes()).unwrap();
-    assert!(read_head(&mut stream).starts_with("HTTP/1.1 101 "));
-    stream
-}
-
-/// The 101 of a server that does what it likes after it.
-fn raw_answer(request: &str) -> String {
-    let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
-    format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {}\r\n\r\n",
-        sansock::handshake::accept_key(key)
-    )
-}
-
-fn read_head(stream: &mut impl Read) -> String {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.extend(read_bytes::<1>(stream));
-    }
-    String::from_utf8(head).unwrap()
-}
-
-fn read_bytes<const N: usize>(stream: &mut impl Read) -> [u8; N] {
-    let mut bytes = [0; N];
-    stream.read_exact(&mut bytes).unwrap();
-    bytes
-}
-
-/// Reads until EOF; a reset is a failure.
-fn read_rest(stream: &mut impl Read) -> Vec<u8> {
-    let mut rest = Vec::new();
-    stream.read_to_end(&mut rest).unwrap();
-    rest
-}
-
 #[test]
 fn text_bytes_and_a_mebibyte_come_back() {
+    let _watchdog = watchdog();
     for echo in [echo::<TcpStream>, echo_events::<TcpStream>] {
         let (address, server) = serve(patient(), echo);
         let mut client = connect(address);
@@ -141,9 +89,12 @@ fn text_bytes_and_a_mebibyte_come_back() {
 
 #[test]
 fn frames_in_the_segment_of_the_request_are_not_lost() {
+    let _watchdog = watchdog();
     let (address, server) = serve(patient(), echo);
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(&[REQUEST.as_bytes(), b"\x81\x82\0\0\0\0hi\x81\x82\0\0\0\0ho", CLOSE].concat()).unwrap();
+    stream
+        .write_all(&[REQUEST.as_bytes(), &client_frame(0x81, b"hi"), &client_frame(0x81, b"ho"), CLOSE].concat())
+        .unwrap();
     assert!(read_head(&mut stream).starts_with("HTTP/1.1 101 "));
     assert_eq!(read_rest(&mut stream), [b"\x81\x02hi\x81\x02ho", CLOSED].concat());
     drop(stream);
@@ -152,6 +103,7 @@ fn frames_in_the_segment_of_the_request_are_not_lost() {
 
 #[test]
 fn frames_in_the_segment_of_the_answer_are_not_lost() {
+    let _watchdog = watchdog();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let server = thread::spawn(move || {
@@ -168,6 +120,7 @@ fn frames_in_the_segment_of_the_answer_are_not_lost() {
 
 #[test]
 fn a_server_ends_the_transport_first_when_the_client_closes() {
+    let _watchdog = watchdog();
     let (address, server) = serve(patient(), echo);
     let mut stream = raw_client(address);
     stream.write_all(CLOSE).unwrap();
@@ -180,6 +133,7 @@ fn a_server_ends_the_transport_first_when_the_client_closes() {
 
 #[test]
 fn a_server_ends_the_transport_first_when_it_closes_itself() {
+    let _watchdog = watchdog();
     let (address, server) = serve(patient(), |accepted| {
         let mut websocket = accepted?;
         websocket.close(CloseCode::GOING_AWAY, "bye")?;
@@ -192,7 +146,7 @@ fn a_server_ends_the_transport_first_when_it_closes_itself() {
     let mut stream = raw_client(address);
     assert_eq!(read_bytes(&mut stream), *b"\x88\x05\x03\xe9bye");
     // What was still under way is no reason to fail.
-    stream.write_all(&[b"\x81\x82\0\0\0\0hi", CLOSE].concat()).unwrap();
+    stream.write_all(&[&client_frame(0x81, b"hi"), CLOSE].concat()).unwrap();
     assert_eq!(read_rest(&mut stream), b"");
     drop(stream);
     let websocket = server.join().unwrap().unwrap();
@@ -201,6 +155,7 @@ fn a_server_ends_the_transport_first_when_it_closes_itself() {
 
 #[test]
 fn a_client_leaves_it_to_the_server_to_end_the_transport() {
+    let _watchdog = watchdog();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let server = thread::spawn(move || {
@@ -225,9 +180,10 @@ fn a_client_leaves_it_to_the_server_to_end_the_transport() {
 
 #[test]
 fn no_reset_overtakes_the_close_that_tells_what_went_wrong() {
+    let _watchdog = watchdog();
     let (address, server) = serve(patient(), echo);
     let mut stream = raw_client(address);
-    stream.write_all(b"\x83\x80\0\0\0\0").unwrap();
+    stream.write_all(&client_frame(0x83, b"")).unwrap();
     stream.write_all(&vec![0; 300_000]).unwrap();
     let rest = read_rest(&mut stream);
     assert_eq!(rest[2..4], [0x03, 0xea], "1002 in {rest:?}");
@@ -237,9 +193,10 @@ fn no_reset_overtakes_the_close_that_tells_what_went_wrong() {
 
 #[test]
 fn what_follows_the_peers_close_is_ignored() {
+    let _watchdog = watchdog();
     let (address, server) = serve(patient(), echo);
     let mut stream = raw_client(address);
-    stream.write_all(&[CLOSE, b"\x81\x82\0\0\0\0hi", &[0xff; 100]].concat()).unwrap();
+    stream.write_all(&[CLOSE, &client_frame(0x81, b"hi"), &[0xff; 100]].concat()).unwrap();
     assert_eq!(read_rest(&mut stream), CLOSED);
     drop(stream);
     assert!(server.join().unwrap().is_ok());
@@ -247,6 +204,7 @@ fn what_follows_the_peers_close_is_ignored() {
 
 #[test]
 fn a_transport_that_ends_without_a_close_is_an_error_each_time() {
+    let _watchdog = watchdog();
     let (address, server) = serve(patient(), |accepted| {
         let mut websocket = accepted.unwrap();
         [websocket.read(), websocket.read()]
@@ -259,6 +217,7 @@ fn a_transport_that_ends_without_a_close_is_an_error_each_time() {
 
 #[test]
 fn messages_that_came_before_the_end_are_delivered() {
+    let _watchdog = watchdog();
     let (gone, wait) = std::sync::mpsc::channel::<()>();
     let (address, server) = serve(patient(), move |accepted| {
         let mut websocket = accepted.unwrap();
@@ -267,8 +226,8 @@ fn messages_that_came_before_the_end_are_delivered() {
         [websocket.read(), websocket.read()]
     });
     let mut stream = raw_client(address);
-    stream.write_all(&b"\x89\x81\0\0\0\0x".repeat(10_000)).unwrap();
-    stream.write_all(b"\x81\x82\0\0\0\0hi").unwrap();
+    stream.write_all(&client_frame(0x89, b"x").repeat(10_000)).unwrap();
+    stream.write_all(&client_frame(0x81, b"hi")).unwrap();
     drop(stream);
     drop(gone);
     let [first, second] = server.join().unwrap();
@@ -278,6 +237,7 @@ fn messages_that_came_before_the_end_are_delivered() {
 
 #[test]
 fn a_peer_that_never_reads_cannot_hold_a_sender() {
+    let _watchdog = watchdog();
     let (address, server) = serve(impatient(), |accepted| accepted.unwrap().send(vec![0; 64 << 20]));
     let stream = raw_client(address);
     let result = server.join().unwrap();
@@ -287,7 +247,8 @@ fn a_peer_that_never_reads_cannot_hold_a_sender() {
 
 #[test]
 fn a_peer_that_never_reads_cannot_hold_an_echo() {
-    let message = [&b"\x82\xfe\x7f\xff\0\0\0\0"[..], &vec![7; 0x7fff]].concat();
+    let _watchdog = watchdog();
+    let message = client_frame(0x82, &vec![7; 0x7fff]);
     for echo in [echo::<TcpStream>, echo_events::<TcpStream>] {
         let (address, server) = serve(impatient(), echo);
         let mut stream = raw_client(address);
@@ -300,6 +261,7 @@ fn a_peer_that_never_reads_cannot_hold_an_echo() {
 
 #[test]
 fn a_peer_that_never_answers_a_close_cannot_hold_it() {
+    let _watchdog = watchdog();
     let (address, server) =
         serve(patient().close_timeout(millis(50)), |accepted| accepted.unwrap().close(CloseCode::NORMAL, ""));
     let stream = raw_client(address);
@@ -310,6 +272,7 @@ fn a_peer_that_never_answers_a_close_cannot_hold_it() {
 
 #[test]
 fn a_failed_connection_does_not_wait_longer_for_a_peer_that_never_reads() {
+    let _watchdog = watchdog();
     let (address, server) = serve(patient().stall_timeout(millis(50)), |accepted| {
         accepted.unwrap().write_with(|connection, out| {
             connection.send_binary(&vec![0; 64 << 20], out)?;
@@ -325,6 +288,7 @@ fn a_failed_connection_does_not_wait_longer_for_a_peer_that_never_reads() {
 
 #[test]
 fn a_client_that_stays_after_the_closing_handshake_cannot_hold_a_server() {
+    let _watchdog = watchdog();
     let (address, server) = serve(patient().close_timeout(millis(50)), echo);
     let mut stream = raw_client(address);
     stream.write_all(CLOSE).unwrap();
@@ -334,6 +298,7 @@ fn a_client_that_stays_after_the_closing_handshake_cannot_hold_a_server() {
 
 #[test]
 fn a_request_that_trickles_in_does_not_outlast_the_handshake_timeout() {
+    let _watchdog = watchdog();
     let (address, server) = serve(patient().handshake_timeout(millis(100)), |accepted| accepted.map(drop));
     let mut stream = TcpStream::connect(address).unwrap();
     for byte in REQUEST.bytes() {
@@ -348,6 +313,7 @@ fn a_request_that_trickles_in_does_not_outlast_the_handshake_timeout() {
 
 #[test]
 fn a_server_that_never_answers_cannot_hold_a_client() {
+    let _watchdog = watchdog();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let uri = format!("ws://{}/", listener.local_addr().unwrap());
     let result = blocking::connect(&uri, &patient().handshake_timeout(millis(50)));
@@ -356,6 +322,7 @@ fn a_server_that_never_answers_cannot_hold_a_client() {
 
 #[test]
 fn an_end_before_the_handshake_is_an_error_on_both_sides() {
+    let _watchdog = watchdog();
     let (address, server) = serve(patient(), |accepted| accepted.map(drop));
     drop(TcpStream::connect(address).unwrap());
     let result = server.join().unwrap();
@@ -371,6 +338,7 @@ fn an_end_before_the_handshake_is_an_error_on_both_sides() {
 
 #[test]
 fn what_is_no_request_is_answered_and_the_answer_arrives() {
+    let _watchdog = watchdog();
     let (address, server) = serve(patient(), |accepted| accepted.map(drop));
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(b"\x16\x03\x01 this is not HTTP").unwrap();
@@ -382,6 +350,7 @@ fn what_is_no_request_is_answered_and_the_answer_arrives() {
 
 #[test]
 fn a_request_that_opens_no_websocket_is_refused_and_the_answer_arrives() {
+    let _watchdog = watchdog();
     let (address, server) = serve(patient(), |accepted| accepted.map(drop));
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n").unwrap();
@@ -393,6 +362,7 @@ fn a_request_that_opens_no_websocket_is_refused_and_the_answer_arrives() {
 
 #[test]
 fn the_hook_sees_the_request_and_chooses_its_answer() {
+    let _watchdog = watchdog();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let server = thread::spawn(move || {
@@ -429,12 +399,14 @@ fn the_hook_sees_the_request_and_chooses_its_answer() {
 
 #[test]
 fn what_is_no_ws_uri_is_refused_before_anything_is_connected() {
+    let _watchdog = watchdog();
     assert!(matches!(blocking::connect("http://localhost/", &patient()), Err(Error::Uri(_))));
     assert!(matches!(blocking::connect("wss://localhost/", &patient()), Err(Error::Io(_))));
 }
 
 #[test]
 fn a_silent_connection_is_kept_alive_while_both_sides_read() {
+    let _watchdog = watchdog();
     let (address, server) = serve(patient().keepalive(Keepalive::new(millis(20), Duration::from_secs(20))), echo);
     let mut client = connect(address);
     let mut pings = 0;
@@ -450,11 +422,12 @@ fn a_silent_connection_is_kept_alive_while_both_sides_read() {
 
 #[test]
 fn a_program_that_was_busy_does_not_blame_its_peer() {
-    let (address, server) = serve(patient().keepalive(Keepalive::new(millis(100), millis(100))), |accepted| {
+    let _watchdog = watchdog();
+    let (address, server) = serve(patient().keepalive(Keepalive::new(millis(300), millis(300))), |accepted| {
         let mut websocket = accepted?;
         for _ in 0..3 {
             websocket.read()?.unwrap();
-            thread::sleep(millis(300));
+            thread::sleep(millis(700));
             websocket.send("done")?;
         }
         echo(Ok(websocket))
@@ -470,6 +443,7 @@ fn a_program_that_was_busy_does_not_blame_its_peer() {
 
 #[test]
 fn the_pieces_of_a_message_are_joined_when_chunks_are_delivered() {
+    let _watchdog = watchdog();
     let (address, server) = serve(patient().delivery(Delivery::Chunks), |accepted| {
         let mut websocket = accepted.unwrap();
         [(); 3].map(|()| websocket.read().unwrap())
@@ -487,6 +461,7 @@ fn the_pieces_of_a_message_are_joined_when_chunks_are_delivered() {
 
 #[test]
 fn a_prepared_message_goes_to_many_and_keeps_its_place() {
+    let _watchdog = watchdog();
     let long = "it rains ".repeat(10_000);
     let news = PreparedMessage::text(&long);
     for _ in 0..2 {
@@ -511,6 +486,7 @@ fn a_prepared_message_goes_to_many_and_keeps_its_place() {
 
 #[test]
 fn what_the_caller_may_not_send_changes_nothing() {
+    let _watchdog = watchdog();
     let (address, server) = serve(patient(), echo);
     let mut client = connect(address);
     assert!(matches!(client.ping(&[0; 126]), Err(Error::Send(SendError::ControlTooLong(126)))));
@@ -530,19 +506,19 @@ fn what_the_caller_may_not_send_changes_nothing() {
 
 /// Pairs of sockets need no port, and are full after some 200 KB.
 /// A peer that sent all it had to send, and takes nothing for a while.
-struct Full {
-    input: &'static [u8],
+struct Full<'a> {
+    input: &'a [u8],
     stalls: u32,
     output: Vec<u8>,
 }
 
-impl Read for Full {
+impl Read for Full<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.input.read(buffer)
     }
 }
 
-impl Write for Full {
+impl Write for Full<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.stalls > 0 {
             self.stalls -= 1;
@@ -557,7 +533,7 @@ impl Write for Full {
     }
 }
 
-impl Socket for Full {
+impl Socket for Full<'_> {
     fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
         Ok(())
     }
@@ -573,10 +549,11 @@ impl Socket for Full {
 
 #[test]
 fn a_slow_peer_that_has_half_closed_gets_its_answers() {
-    let input = b"\x81\x82\0\0\0\0hi\x88\x82\0\0\0\0\x03\xe8";
+    let _watchdog = watchdog();
+    let input = [&client_frame(0x81, b"hi"), CLOSE].concat();
     let serve = |stalls, config: &Config| {
         let connection = Connection::server(config);
-        let mut websocket = WebSocket::new(Full { input, stalls, output: Vec::new() }, connection, Vec::new());
+        let mut websocket = WebSocket::new(Full { input: &input, stalls, output: Vec::new() }, connection, Vec::new());
         let end = websocket.read_with(|event, connection, out| match event {
             Event::Text(text) => connection.send_text(&text, out).err(),
             _ => None,
@@ -621,6 +598,7 @@ mod unix {
 
     #[test]
     fn a_unix_socket_does_all_that_a_tcp_socket_does() {
+        let _watchdog = watchdog();
         let (server, mut client) = pair(|socket| socket, |socket| socket);
         exchange(&mut client);
         client.close(CloseCode::NORMAL, "").unwrap();
@@ -629,6 +607,7 @@ mod unix {
 
     #[test]
     fn a_socket_without_deadlines_and_half_close_serves_too() {
+        let _watchdog = watchdog();
         let (server, mut client) = pair(NoDeadlines, NoDeadlines);
         exchange(&mut client);
         let client = thread::scope(|scope| {
@@ -690,6 +669,7 @@ mod unix {
 
     #[test]
     fn a_socket_may_take_and_give_a_byte_at_a_time_and_be_interrupted() {
+        let _watchdog = watchdog();
         let (server, mut client) = pair(Reluctant::new, |socket| socket);
         exchange(&mut client);
         client.close(CloseCode::NORMAL, "").unwrap();
@@ -698,14 +678,15 @@ mod unix {
 
     #[test]
     fn reading_goes_on_while_the_peer_does_not_take_its_pongs() {
+        let _watchdog = watchdog();
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let server = thread::spawn(move || echo(blocking::accept(ours, &patient())));
         theirs.write_all(REQUEST.as_bytes()).unwrap();
         read_head(&mut theirs);
         // A peer that writes all it has before it reads: to write every Pong before reading on would be a deadlock.
-        let ping = [&b"\x89\xfd\0\0\0\0"[..], &[7; 125]].concat();
+        let ping = client_frame(0x89, &[7; 125]);
         theirs.write_all(&ping.repeat(8000)).unwrap();
-        theirs.write_all(&[b"\x81\x82\0\0\0\0hi", CLOSE].concat()).unwrap();
+        theirs.write_all(&[&client_frame(0x81, b"hi"), CLOSE].concat()).unwrap();
         assert!(read_rest(&mut theirs).ends_with(&[b"\x81\x02hi", CLOSED].concat()));
         drop(theirs);
         server.join().unwrap().unwrap();
@@ -713,14 +694,17 @@ mod unix {
 
     #[test]
     fn a_slow_reader_is_alive() {
+        let _watchdog = watchdog();
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let server = thread::spawn(move || blocking::accept(ours, &impatient())?.send(vec![7; 4 << 20]));
+        // It takes longer than both together. Each pause is 20 times shorter than either.
+        let config = patient().keepalive(Keepalive::new(millis(200), millis(200)));
+        let server = thread::spawn(move || blocking::accept(ours, &config)?.send(vec![7; 4 << 20]));
         theirs.write_all(REQUEST.as_bytes()).unwrap();
         read_head(&mut theirs);
         let (mut buffer, mut taken) = (vec![0; 64 << 10], 0);
         while taken < 4 << 20 {
             taken += theirs.read(&mut buffer).unwrap();
-            thread::sleep(millis(5));
+            thread::sleep(millis(10));
         }
         server.join().unwrap().unwrap();
     }

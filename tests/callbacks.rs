@@ -19,7 +19,7 @@ use sansock::{
         callbacks::{Callbacks, Peer},
     },
 };
-use support::{CLOSE, CLOSED, impatient, masked, patient, raw_client, read_bytes, read_rest};
+use support::{CLOSE, CLOSED, client_frame, impatient, patient, raw_client, read_bytes, read_rest, watchdog};
 
 /// An adapter that serves one connection by callbacks.
 trait Runner {
@@ -51,11 +51,11 @@ impl Runner for Tokio {
 macro_rules! suite {
     ($($scenario:ident)*) => {
         mod blocking_adapter {
-            $(#[test] fn $scenario() { super::$scenario::<super::Blocking>(); })*
+            $(#[test] fn $scenario() { let _watchdog = $crate::support::watchdog(); super::$scenario::<super::Blocking>(); })*
         }
         #[cfg(feature = "tokio")]
         mod tokio_adapter {
-            $(#[test] fn $scenario() { super::$scenario::<super::Tokio>(); })*
+            $(#[test] fn $scenario() { let _watchdog = $crate::support::watchdog(); super::$scenario::<super::Tokio>(); })*
         }
     };
 }
@@ -145,7 +145,12 @@ fn serve_with<R: Runner, C: Callbacks + Send + 'static>(
 fn everything_is_called_in_its_order<R: Runner>() {
     let (mut client, server) = serve::<R>(patient());
     assert_eq!(read_bytes(&mut client), *b"\x81\x07welcome");
-    let frames = [masked(0x89, b"1"), masked(0x81, b"ping"), masked(0x8a, b"2"), masked(0x82, &[0, 255])];
+    let frames = [
+        client_frame(0x89, b"1"),
+        client_frame(0x81, b"ping"),
+        client_frame(0x8a, b"2"),
+        client_frame(0x82, &[0, 255]),
+    ];
     client.write_all(&frames.concat()).unwrap();
     assert_eq!(read_bytes(&mut client), *b"\x8a\x011\x89\x01?\x82\x02\x00\xff");
     client.write_all(CLOSE).unwrap();
@@ -161,7 +166,7 @@ fn what_is_not_written_does_nothing<R: Runner>() {
     struct Nothing;
     impl Callbacks for Nothing {}
     let (mut client, server) = serve_with::<R, _>(patient(), Nothing, |_| Vec::new());
-    let frames = [masked(0x81, b"x"), masked(0x89, b"1"), masked(0x8a, b"2"), CLOSE.to_vec()];
+    let frames = [client_frame(0x81, b"x"), client_frame(0x89, b"1"), client_frame(0x8a, b"2"), CLOSE.to_vec()];
     client.write_all(&frames.concat()).unwrap();
     assert_eq!(read_rest(&mut client), [b"\x8a\x011", CLOSED].concat());
     drop(client);
@@ -171,7 +176,7 @@ fn what_is_not_written_does_nothing<R: Runner>() {
 fn pieces_are_one_message<R: Runner>() {
     for delivery in [Delivery::Messages, Delivery::Chunks] {
         let (mut client, server) = serve::<R>(patient().delivery(delivery));
-        for frame in [masked(0x01, "gr\u{fc}".as_bytes()), masked(0x00, b""), masked(0x80, b"n")] {
+        for frame in [client_frame(0x01, "gr\u{fc}".as_bytes()), client_frame(0x00, b""), client_frame(0x80, b"n")] {
             for byte in frame {
                 client.write_all(&[byte]).unwrap();
             }
@@ -185,7 +190,7 @@ fn pieces_are_one_message<R: Runner>() {
 
 fn an_error_comes_before_the_end<R: Runner>() {
     let (mut client, server) = serve::<R>(patient());
-    client.write_all(&[masked(0x81, b"x"), b"\x81\x00".to_vec(), masked(0x81, b"y")].concat()).unwrap();
+    client.write_all(&[client_frame(0x81, b"x"), b"\x81\x00".to_vec(), client_frame(0x81, b"y")].concat()).unwrap();
     let heard = read_rest(&mut client);
     assert!(heard.starts_with(b"\x81\x07welcome\x81\x01x\x88"), "{heard:?}");
     drop(client);
@@ -208,9 +213,9 @@ fn an_abrupt_end_is_an_error_and_an_end<R: Runner>() {
 fn a_callback_may_close_and_send_no_more<R: Runner>() {
     let (mut client, server) = serve::<R>(patient());
     // What crosses the Close is still delivered; nothing can answer it.
-    client.write_all(&[masked(0x81, b"close"), masked(0x81, b"crossed")].concat()).unwrap();
+    client.write_all(&[client_frame(0x81, b"close"), client_frame(0x81, b"crossed")].concat()).unwrap();
     assert_eq!(read_bytes(&mut client), *b"\x81\x07welcome\x88\x05\x03\xe9bye");
-    client.write_all(b"\x88\x82\0\0\0\0\x03\xe9").unwrap();
+    client.write_all(&client_frame(0x88, b"\x03\xe9")).unwrap();
     assert_eq!(read_rest(&mut client), b"");
     drop(client);
     let (log, result) = server.join().unwrap();
@@ -221,7 +226,9 @@ fn a_callback_may_close_and_send_no_more<R: Runner>() {
 
 fn a_callback_that_panics_ends_its_connection<R: Runner>() {
     let (mut client, server) = serve::<R>(patient());
-    client.write_all(&[masked(0x81, b"x"), masked(0x81, b"panic"), masked(0x81, b"y")].concat()).unwrap();
+    client
+        .write_all(&[client_frame(0x81, b"x"), client_frame(0x81, b"panic"), client_frame(0x81, b"y")].concat())
+        .unwrap();
     // There is no Close, and nothing is said after it: perhaps not even what was answered before.
     let mut heard = Vec::new();
     let _ = client.read_to_end(&mut heard);
@@ -244,7 +251,7 @@ fn a_peer_that_never_reads_is_given_up<R: Runner>() {
         }
     }
     let (mut client, server) = serve_with::<R, _>(impatient(), Echo, |_| Vec::new());
-    let messages = masked(0x82, &[7; 1000]).repeat(100);
+    let messages = client_frame(0x82, &[7; 1000]).repeat(100);
     while client.write_all(&messages).is_ok() {}
     let result = server.join().unwrap().1;
     assert!(matches!(result, Err(Error::Connection(Failure::KeepaliveTimeout))), "{result:?}");
@@ -252,6 +259,7 @@ fn a_peer_that_never_reads_is_given_up<R: Runner>() {
 
 #[test]
 fn a_client_runs_the_same_callbacks() {
+    let _watchdog = watchdog();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let uri = format!("ws://{}/", listener.local_addr().unwrap());
     let server = thread::spawn(move || {

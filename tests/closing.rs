@@ -96,6 +96,19 @@ fn r77_close_reason_of_123_bytes_is_the_longest() {
         session.connection.fail(code(4000), &"é".repeat(100), &mut session.out);
         session.says(&close_frame(4000, &"é".repeat(61)));
     });
+    // All 123 bytes are used, whatever the lengths of the characters.
+    for (reason, said) in [
+        ("x".repeat(124), "x".repeat(123)),
+        ("€".repeat(42), "€".repeat(41)),
+        (format!("{}é", "x".repeat(121)), format!("{}é", "x".repeat(121))),
+        (format!("{}é", "x".repeat(122)), "x".repeat(122)),
+        (format!("{}😀", "x".repeat(120)), "x".repeat(120)),
+    ] {
+        each(|session| {
+            session.connection.fail(code(4000), &reason, &mut session.out);
+            session.says(&close_frame(4000, &said));
+        });
+    }
 }
 
 #[test]

@@ -31,7 +31,7 @@ use sansock::{
         redirect::RedirectError,
     },
 };
-use support::{millis, patient, read_bytes, read_head};
+use support::{millis, patient, read_bytes, read_head, watchdog};
 
 /// Whoever connects by URI: says hello, and returns what it hears.
 trait Client {
@@ -81,15 +81,15 @@ tokio_client!(Tls: async |uri, config, ask| sansock::adapter::tokio::tls::connec
 macro_rules! suite {
     ($($scenario:ident)*) => {
         mod blocking_adapter {
-            $(#[test] fn $scenario() { super::$scenario::<super::Blocking>(); })*
+            $(#[test] fn $scenario() { let _watchdog = $crate::support::watchdog(); super::$scenario::<super::Blocking>(); })*
         }
         #[cfg(feature = "tokio-net")]
         mod tokio_adapter {
-            $(#[test] fn $scenario() { super::$scenario::<super::Tokio>(); })*
+            $(#[test] fn $scenario() { let _watchdog = $crate::support::watchdog(); super::$scenario::<super::Tokio>(); })*
         }
         #[cfg(feature = "tls")]
         mod tls_adapter {
-            $(#[test] fn $scenario() { super::$scenario::<super::Tls>(); })*
+            $(#[test] fn $scenario() { let _watchdog = $crate::support::watchdog(); super::$scenario::<super::Tls>(); })*
         }
     };
 }
@@ -355,6 +355,7 @@ fn a_proxy_that_never_stops_is_given_up<C: Client>() {
 
 #[test]
 fn what_needs_tls_is_refused_before_anything_is_sent() {
+    let _watchdog = watchdog();
     let (listener, address) = listen();
     listener.set_nonblocking(true).unwrap();
     let error = Blocking::hello(&format!("wss://{address}/"), &patient(), |route| route).unwrap_err();
@@ -415,6 +416,7 @@ mod over_tls {
 
     #[tokio::test]
     async fn tls_and_the_name_of_its_certificate_go_through_a_proxy() {
+        let _watchdog = watchdog();
         let (address, server) = secure(tls::acceptor());
         let (proxy, asked) = http_proxy(address, 1);
         let proxies = through("http://", proxy);
@@ -430,6 +432,7 @@ mod over_tls {
 
     #[tokio::test]
     async fn a_proxy_cannot_pose_as_the_server() {
+        let _watchdog = watchdog();
         let (address, server) = secure(tls::acceptor());
         let (proxy, asked) = http_proxy(address, 1);
         let proxies = through("http://", proxy);
@@ -444,6 +447,7 @@ mod over_tls {
 
     #[tokio::test]
     async fn a_redirect_may_lead_to_tls() {
+        let _watchdog = watchdog();
         let (address, server) = secure(tls::acceptor());
         let (proxy, asked) = http_proxy(address, 1);
         let proxies: &Proxies = Box::leak(Box::new(through("http://", proxy).clone().except("127.0.0.1")));
@@ -462,6 +466,7 @@ mod over_tls {
     #[cfg(feature = "tls-native-roots")]
     #[tokio::test]
     async fn the_roots_of_the_system_do_not_trust_just_anybody() {
+        let _watchdog = watchdog();
         let Ok(config) = sansock::adapter::tokio::tls::native_roots() else {
             panic!("this system has no certificates to trust");
         };

@@ -167,6 +167,28 @@ fn r102_a_server_must_grant_no_context_takeover() {
     assert_terms(asks.confirm(&answer("server_no_context_takeover").unwrap()).unwrap(), (15, true), (15, false));
 }
 
+/// R100: the value is what this side would compress with, and it is there only when it says something.
+#[test]
+fn r100_a_client_offers_the_window_that_it_compresses_with() {
+    for bits in 9..=15 {
+        let offered = Deflate::default().window_bits(bits).unwrap().offer().to_string();
+        let value = if bits < 15 { format!("={bits}") } else { String::new() };
+        assert_eq!(offered, format!("permessage-deflate; client_max_window_bits{value}"));
+        // A server that knows no more obeys it.
+        let (answered, agreed) =
+            Deflate::default().answer(&Deflate::default().window_bits(bits).unwrap().offer()).unwrap();
+        assert_terms(agreed, (15, true), (bits, true));
+        assert_eq!(answered.to_string().contains(&format!("client_max_window_bits={bits}")), bits < 15);
+    }
+    for bits in 8..=15 {
+        let offered = Deflate::default().peer_window_bits(bits).unwrap().offer().to_string();
+        let asked = if bits < 15 { format!("; server_max_window_bits={bits}") } else { String::new() };
+        assert_eq!(offered, format!("permessage-deflate{asked}; client_max_window_bits"));
+    }
+    let both = Deflate::default().context_takeover(false).window_bits(11).unwrap().offer().to_string();
+    assert_eq!(both, "permessage-deflate; client_no_context_takeover; client_max_window_bits=11");
+}
+
 #[test]
 fn r103_what_a_server_imposes_on_a_client_is_obeyed() {
     let confirm = |deflate: Deflate, said: &str| deflate.confirm(&answer(said).unwrap()).unwrap();

@@ -1,8 +1,8 @@
 //! Messages are compressed (RFC 7692 §6, §7.2.1): which ones, to which bytes, and when a prepared one is.
 
-use bytes::BytesMut;
+use bytes::{Buf, Bytes, BytesMut};
 use sansock::{
-    Chunk, Config, Connection, Data, Delivery, Event, PreparedMessage, SendError,
+    Chunk, Config, Connection, Data, Delivery, Event, Message, Outbox, PreparedMessage, SendError,
     deflate::{Compress, Deflate},
 };
 
@@ -152,6 +152,52 @@ fn two_ends_understand_each_other_with_every_takeover() {
 
 fn receiver_of(role: Role, terms: Terms) -> Connection {
     connection(role, &Config::default(), terms, &Deflate::default())
+}
+
+/// What is given away could go by reference, from 16 KiB on; compressed, it has to go like what is lent.
+#[test]
+fn a_message_that_is_given_away_is_compressed_whatever_its_length() {
+    type Give = fn(&mut Connection, &str, &mut Outbox) -> Result<(), SendError>;
+    let ways: [(u8, Give); 3] = [
+        (1, |connection, data, out| connection.send_message(Message::Text(data.into()), out)),
+        (2, |connection, data, out| connection.send_message(Message::Binary(data.into()), out)),
+        (2, |connection, data, out| connection.send_bytes(Bytes::copy_from_slice(data.as_bytes()), out)),
+    ];
+    for (role, (opcode, give)) in ROLES.into_iter().flat_map(|role| ways.map(|way| (role, way))) {
+        for len in [1000, (16 << 10) - 1, 16 << 10, (16 << 10) + 1, 100_000] {
+            let data = "Hello, hello. ".repeat(len / 14 + 1)[..len].to_owned();
+            let mut sender = Sender::new(role, Terms::FULL, &Deflate::default());
+            let mut out = Outbox::new();
+            let mut one = |sender: &mut Sender, is_compressed: bool| {
+                give(&mut sender.connection, &data, &mut out).unwrap();
+                let len = out.len();
+                sender.out.extend_from_slice(&out.copy_to_bytes(len));
+                let (frames, received, was_compressed) = sender.message();
+                assert_eq!((frames.len(), frames[0].first & 0xF), (1, opcode));
+                assert!(received == data.as_bytes() && was_compressed == is_compressed, "{role:?} {opcode} {len}");
+                frames[0].payload.len()
+            };
+            let first = one(&mut sender, true);
+            assert!(one(&mut sender, true) <= first && first < len / 10, "it refers to the window");
+            sender.connection.compress(Compress::Never);
+            one(&mut sender, false);
+            one(&mut sender, true);
+        }
+        // It keeps its place, and what is refused changes nothing.
+        let mut connection = receiver_of(role, Terms::FULL);
+        let (long, mut out) = ("x".repeat(20_000), Outbox::new());
+        connection.ping(b"before", out.tail()).unwrap();
+        give(&mut connection, &long, &mut out).unwrap();
+        connection.ping(b"behind", out.tail()).unwrap();
+        connection.send_chunk(&Chunk::text("open", false), out.tail()).unwrap();
+        assert_eq!(give(&mut connection, &long, &mut out), Err(SendError::MessageOpen));
+        connection.send_chunk(&Chunk::text("", true), out.tail()).unwrap();
+        connection.close(None, out.tail()).unwrap();
+        assert_eq!(give(&mut connection, &long, &mut out), Err(SendError::Closed));
+        let len = out.len();
+        let opcodes: Vec<u8> = sent(role, &out.copy_to_bytes(len)).iter().map(|sent| sent.first & 0xF).collect();
+        assert_eq!(opcodes, [9, opcode, 9, 1, 0, 8]);
+    }
 }
 
 #[test]

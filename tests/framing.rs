@@ -117,6 +117,56 @@ fn r59_length_in_more_bytes_than_it_needs_fails() {
     }
 }
 
+/// The header of a Binary message of this length, in every form that can say it, the shortest first.
+fn headers(len: usize) -> Vec<Vec<u8>> {
+    let short = u8::try_from(len).ok().filter(|len| *len < 126).map(|len| vec![0x82, len]);
+    let wide = u16::try_from(len).ok().map(|len| [&[0x82, 126][..], &len.to_be_bytes()].concat());
+    let widest = [&[0x82, 127][..], &(len as u64).to_be_bytes()].concat();
+    [short, wide, Some(widest)].into_iter().flatten().collect()
+}
+
+/// What a peer's whole frame leads to: the message, or this failure.
+#[track_caller]
+fn whole(role: Role, config: &Config, bytes: &[u8], expected: Result<Seen, Error>) {
+    let mut session = Session::new(role, config);
+    session.feed(bytes);
+    match expected {
+        Ok(message) => _ = session.sees(&[message]).says(b""),
+        Err(error) => _ = session.sees(&[]).fails(error, error.close_code().unwrap().get()),
+    }
+}
+
+/// A frame that lies whole in the input is judged like one that comes byte by byte (R53, R54, R57, R58, R59, R62, R70).
+#[test]
+fn r59_a_whole_frame_is_judged_like_its_header() {
+    let config = Config::default();
+    for (role, len) in ROLES.into_iter().flat_map(|role| [1, 125, 126, 200, 0xFFFF, 0x1_0000].map(|len| (role, len))) {
+        let payload = vec![b'x'; len];
+        for (form, header) in headers(len).into_iter().enumerate() {
+            let with = |first: u8| [&[first], &header[1..], &payload].concat();
+            let too_wide = (form > 0).then_some(Error::Protocol(Violation::LengthEncoding));
+            let fails = |violation: Violation| Err(violation.into());
+            for (first, expected) in [
+                (0x82, too_wide.map_or(Ok(binary(&payload)), Err)),
+                (0x81, too_wide.map_or(Ok(text(&"x".repeat(len))), Err)),
+                (0xC2, fails(Violation::ReservedBit)),
+                (0xA1, fails(Violation::ReservedBit)),
+                (0x92, fails(Violation::ReservedBit)),
+                (0x83, fails(Violation::ReservedOpcode)),
+                (0x80, fails(Violation::UnexpectedContinuation)),
+            ] {
+                whole(role, &config, &role.as_received(&with(first)), expected);
+            }
+            match role {
+                Server => whole(role, &config, &with(0x82), fails(Violation::Unmasked)),
+                Client => whole(role, &config, &masked(&with(0x82)), fails(Violation::Masked)),
+            }
+            let limited = Config::default().max_message_len(len as u64 - 1);
+            whole(role, &limited, &role.as_received(&with(0x82)), Err(too_wide.unwrap_or(Error::TooBig)));
+        }
+    }
+}
+
 #[test]
 fn r60_length_of_64_bits_has_no_highest_bit() {
     let unlimited = Config::default().max_message_len(Limit::Unlimited);

@@ -387,6 +387,20 @@ fn a_buffer_goes_round() {
     assert!(none.is_empty());
 }
 
+/// A few bytes pin at most 16 KiB: a buffer that is no longer stays where it is, a longer one goes to the next borrower.
+#[test]
+fn what_is_left_of_a_read_pins_at_most_16_kib() {
+    for (len, stays) in [(500, true), (16 << 10, true), ((16 << 10) + 1, false), (64 << 10, false)] {
+        let mut inbox = Inbox::new().read_len(len);
+        inbox.room(0)[..400].fill(b'x');
+        inbox.filled(400);
+        let (place, mut shared) = (inbox.input().as_ptr(), Box::default());
+        inbox.return_buffer(&mut shared);
+        assert_eq!(&*inbox.input(), [b'x'; 400]);
+        assert_eq!((inbox.input().as_ptr() == place, shared.is_empty()), (stays, stays), "{len}");
+    }
+}
+
 #[test]
 #[should_panic(expected = "more was read than there was room for")]
 fn more_than_the_room_was_filled() {

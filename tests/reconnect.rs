@@ -1,6 +1,9 @@
 //! A client of tokio that comes back, on a simulated clock.
 #![cfg(feature = "tokio")]
 
+#[path = "support/watchdog.rs"]
+mod watchdog;
+
 use std::{cell::RefCell, io, time::Duration};
 
 use futures_lite::{FutureExt, StreamExt};
@@ -9,6 +12,7 @@ use sansock::{
     adapter::tokio::{Error, Reconnect},
 };
 use tokio::time::{Instant, sleep, timeout};
+use watchdog::watchdog;
 
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -54,6 +58,7 @@ impl Server {
 
 #[tokio::test(start_paused = true)]
 async fn what_passes_is_tried_again_with_longer_and_longer_waits() {
+    let _watchdog = watchdog();
     let server = Server::with([
         Err(refused()),
         Err(HandshakeError::Timeout.into()),
@@ -72,6 +77,7 @@ async fn what_passes_is_tried_again_with_longer_and_longer_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn what_does_not_pass_is_returned_and_tried_again_only_after_a_wait() {
+    let _watchdog = watchdog();
     let server = Server::with([Err(HandshakeError::Accept.into()), Err(HandshakeError::Upgrade.into()), Ok("ok")]);
     let mut connections =
         Reconnect::new(Backoff::new([3; 32]).first(seconds(0)).then(seconds(10), seconds(60)), || server.connect());
@@ -86,6 +92,7 @@ async fn what_does_not_pass_is_returned_and_tried_again_only_after_a_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_accepts_and_fails_at_once_is_not_stormed() {
+    let _watchdog = watchdog();
     let server = Server::with((0..6).map(|_| Ok("for a moment")));
     let mut connections = Reconnect::new(backoff(), || server.connect());
     for _ in 0..6 {
@@ -99,6 +106,7 @@ async fn a_server_that_accepts_and_fails_at_once_is_not_stormed() {
 
 #[tokio::test(start_paused = true)]
 async fn the_waits_begin_anew_after_a_connection_that_held() {
+    let _watchdog = watchdog();
     let server = Server::with([Err(refused()), Err(refused()), Ok("one"), Ok("two")]);
     let mut connections = Reconnect::new(backoff(), || server.connect());
     connections.next().await.unwrap();
@@ -110,6 +118,7 @@ async fn the_waits_begin_anew_after_a_connection_that_held() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_call_does_not_shorten_a_wait() {
+    let _watchdog = watchdog();
     let server = Server::with([Err(refused()), Err(refused()), Ok("ok")]);
     let mut connections = Reconnect::new(backoff(), || server.connect());
     let connected = loop {
@@ -126,6 +135,7 @@ async fn a_cancelled_call_does_not_shorten_a_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_call_goes_on_with_its_attempt() {
+    let _watchdog = watchdog();
     let attempts = RefCell::new(0);
     let mut connections = Reconnect::new(backoff(), || {
         *attempts.borrow_mut() += 1;
@@ -144,6 +154,7 @@ async fn a_cancelled_call_goes_on_with_its_attempt() {
 
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_panicked_is_not_polled_again() {
+    let _watchdog = watchdog();
     let attempts = RefCell::new(0);
     let mut connections = Reconnect::new(backoff(), || {
         let attempt = attempts.replace_with(|count| *count + 1);
@@ -161,6 +172,7 @@ async fn an_attempt_that_panicked_is_not_polled_again() {
 /// Between two calls nothing belongs to a runtime.
 #[test]
 fn each_call_may_have_a_runtime_of_its_own() {
+    let _watchdog = watchdog();
     let server = Server::with([Err(HandshakeError::Accept.into()), Ok("one"), Ok("two")]);
     let none = Backoff::new([3; 32]).first(Duration::ZERO).then(Duration::from_millis(1), Duration::from_millis(1));
     let mut connections = Reconnect::new(none, || server.connect());
@@ -172,6 +184,7 @@ fn each_call_may_have_a_runtime_of_its_own() {
 
 #[tokio::test(start_paused = true)]
 async fn as_a_stream_it_goes_on_after_errors() {
+    let _watchdog = watchdog();
     let server = Server::with([Err(refused()), Ok("one"), Err(HandshakeError::Accept.into()), Ok("two")]);
     let connections = Reconnect::new(backoff(), || server.connect());
     let items: Vec<_> = connections.map(Result::ok).take(3).collect().await;
@@ -181,6 +194,7 @@ async fn as_a_stream_it_goes_on_after_errors() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_without_end_is_a_long_one() {
+    let _watchdog = watchdog();
     let server = Server::with([Err(refused()), Err(refused()), Ok("ok")]);
     let forever = Backoff::new([3; 32]).first(Duration::MAX).then(Duration::MAX, Duration::MAX);
     let mut connections = Reconnect::new(forever, || server.connect());
@@ -217,6 +231,7 @@ async fn a_client_comes_back_to_a_server_that_was_away() {
     use sansock::{CloseCode, Config, adapter::tokio as adapter};
     use tokio::net::TcpListener;
 
+    let _watchdog = watchdog();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (uri, config) = (format!("ws://{address}/"), Config::default());

@@ -4,8 +4,10 @@
 
 mod support;
 
-use bytes::{BufMut, BytesMut};
-use sansock::{Chunk, CloseCode, Config, Connection, Delivery, Kind, PreparedMessage, SendError, State, Transport};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use sansock::{
+    Chunk, CloseCode, Config, Connection, Delivery, Kind, Message, Outbox, PreparedMessage, SendError, State, Transport,
+};
 use support::*;
 
 fn each(mut dialogue: impl FnMut(&mut Session)) {
@@ -381,5 +383,49 @@ fn i10_every_client_frame_is_masked_with_its_own_key_and_no_server_frame_is() {
         out.clear();
         babble(Server, Delivery::Messages, &mut random, &mut out);
         assert!(strict::frames(false, &out).iter().all(|frame| frame.key.is_none()));
+    }
+}
+
+/// The same without compression, in every length around the one from which on it goes by reference: also that it does.
+#[test]
+fn a_message_that_is_given_away_is_sent_like_one_that_is_lent() {
+    type Give = fn(&mut Connection, &str, &mut Outbox) -> Result<(), SendError>;
+    let ways: [(u8, Give); 3] = [
+        (0x81, |connection, data, out| connection.send_message(Message::Text(data.into()), out)),
+        (0x82, |connection, data, out| connection.send_message(Message::Binary(data.into()), out)),
+        (0x82, |connection, data, out| connection.send_bytes(Bytes::copy_from_slice(data.as_bytes()), out)),
+    ];
+    for (role, (first, give)) in ROLES.into_iter().flat_map(|role| ways.map(|way| (role, way))) {
+        for len in [0, 125, 126, (16 << 10) - 1, 16 << 10, 0xFFFF, 0x1_0000, 100_000] {
+            let data: String = ('a'..='z').cycle().take(len).collect();
+            let mut session = Session::new(role, &Config::default());
+            let mut outbox = Outbox::new();
+            session.connection.ping(b"before", outbox.tail()).unwrap();
+            give(&mut session.connection, &data, &mut outbox).unwrap();
+            let is_by_reference = len >= 16 << 10;
+            assert_eq!(outbox.chunk().len() < outbox.len(), is_by_reference, "{len}: a part of its own");
+            session.connection.ping(b"behind", outbox.tail()).unwrap();
+            session.connection.send_chunk(&Chunk::text("a", false), outbox.tail()).unwrap();
+            assert_eq!(give(&mut session.connection, &data, &mut outbox), Err(SendError::MessageOpen));
+            session.connection.send_chunk(&Chunk::text("", true), outbox.tail()).unwrap();
+            session.connection.close(None, outbox.tail()).unwrap();
+            assert_eq!(give(&mut session.connection, &data, &mut outbox), Err(SendError::Closed));
+            session.out.put(outbox);
+            let (message, rest) = (frame(first, data.as_bytes()), b"\x89\x06behind\x01\x01a\x80\0\x88\0");
+            session.says(&[&b"\x89\x06before"[..], &message, rest].concat());
+        }
+    }
+}
+
+/// A client masks bytes that only it holds where they lie; those that others hold it copies, and leaves them as they are.
+#[test]
+fn shared_bytes_are_the_same_after_they_were_sent() {
+    for role in ROLES {
+        let data = Bytes::from(vec![7; 20_000]);
+        let (mut connection, mut outbox) = (role.connection(&Config::default()), Outbox::new());
+        connection.send_bytes(data.clone(), &mut outbox).unwrap();
+        assert_eq!(data, vec![7; 20_000]);
+        let place = outbox.parts().last().unwrap().as_ptr();
+        assert_eq!(place == data.as_ptr(), role == Server, "a server shares them");
     }
 }

@@ -360,6 +360,97 @@ fn keepalive_does_not_hide_idleness() {
     assert!(link.client.session.info().clean);
 }
 
+/// With both on, each deadline moves by what concerns it, and by nothing else.
+#[test]
+fn keepalive_and_idle_timeout_do_not_disturb_each_other() {
+    let config = Config::default().idle_timeout(seconds(30));
+    each_under(&config, |session| {
+        // Data that is sent is activity, which has to be dated; it is no sign of life.
+        session.now(10.0);
+        session.0.connection.send_text("x", &mut session.0.out).unwrap();
+        assert_eq!(session.due(), Some(Timestamp::ZERO));
+        session.now(10.0).says(b"\x81\x01x");
+        assert_eq!(session.due(), Some(at(20.0)));
+        session.now(20.0).out.clear();
+        // A Pong is a sign of life, and no activity.
+        session.hears_at(25.0, b"\x8A\0").says(b"");
+        assert_eq!(session.due(), Some(at(40.0)));
+        session.fails_at(40.0, Error::IdleTimeout, Some(1001));
+    });
+    each_under(&config, |session| {
+        // Data that comes is both.
+        session.hears_at(15.0, b"\x81\x01x");
+        assert_eq!(session.due(), Some(at(35.0)));
+        session.now(35.0).out.clear();
+        session.hears_at(44.0, b"\x8A\0");
+        session.fails_at(45.0, Error::IdleTimeout, Some(1001));
+    });
+}
+
+/// A call of `handle_timeout` is asked for when it would change a deadline, and not after each message.
+#[test]
+fn what_concerns_no_deadline_asks_for_no_call() {
+    // The default: only the keepalive is on, which what is sent does not concern.
+    each(|session| {
+        session.now(1.0);
+        for act in [
+            (|s| s.connection.send_text("x", &mut s.out).unwrap()) as Act,
+            |s| s.connection.send_binary(&[0; 200], &mut s.out).unwrap(),
+            |s| s.connection.send_chunk(&Chunk::text("x", true), &mut s.out).unwrap(),
+            |s| s.connection.ping(b"", &mut s.out).unwrap(),
+        ] {
+            act(&mut session.0);
+            assert_eq!(session.due(), Some(at(20.0)));
+        }
+    });
+    // Only the idle timeout: control frames do not concern it.
+    each_under(&Config::default().keepalive(None).idle_timeout(seconds(30)), |session| {
+        session.now(1.0);
+        session.0.hears(b"\x89\0\x8A\0");
+        assert_eq!(session.due(), Some(at(30.0)));
+    });
+    // Neither.
+    each_under(&Config::default().keepalive(None), |session| {
+        session.0.hears(b"\x81\x02hi\x89\0");
+        session.0.connection.send_text("x", &mut session.0.out).unwrap();
+        assert_eq!(session.due(), None);
+    });
+}
+
+#[test]
+fn a_timestamp_is_a_duration_since_its_start() {
+    let time = Duration::new(3, 5);
+    let timestamp = Timestamp::from_duration(time);
+    assert_eq!((timestamp.as_duration(), Timestamp::ZERO.as_duration()), (time, Duration::ZERO));
+    assert_eq!((timestamp - Timestamp::ZERO, Timestamp::ZERO - timestamp), (time, Duration::ZERO));
+    assert_eq!((timestamp + seconds(1)).as_duration(), Duration::new(4, 5));
+    // It saturates instead of overflowing.
+    assert_eq!(Timestamp::from_duration(Duration::MAX), Timestamp::MAX);
+    assert_eq!((Timestamp::MAX + seconds(1), timestamp + Duration::MAX), (Timestamp::MAX, Timestamp::MAX));
+}
+
+#[cfg(feature = "std")]
+#[test]
+fn a_clock_counts_from_its_start_and_gives_instants_back() {
+    use std::{thread, time::Instant};
+
+    use sansock::Clock;
+
+    let before = Instant::now();
+    let clock = Clock::start();
+    let after = Instant::now();
+    let start = clock.instant(Timestamp::ZERO).unwrap();
+    assert!((before..=after).contains(&start));
+    assert_eq!(clock.instant(at(7.0)), start.checked_add(seconds(7)));
+    // Time passes by it as by the operating system's clock.
+    thread::sleep(Duration::from_millis(2));
+    let earliest = start.elapsed();
+    let now = clock.now();
+    let latest = start.elapsed();
+    assert!(earliest >= Duration::from_millis(2) && (earliest..=latest).contains(&now.as_duration()));
+    assert!(Clock::default().now() < now + seconds(3600));
+}
+
 #[test]
 fn peer_that_vanishes_is_noticed_by_both_ends() {
     let mut link = link::Link::new(&Config::default(), &Config::default());

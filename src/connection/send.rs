@@ -97,12 +97,17 @@ impl Connection {
             return Err(SendError::FrameTooLong(len));
         }
         let opcode = self.next_fragment(kind)?;
-        if opcode == Opcode::Continuation && self.codec.as_ref().is_some_and(|codec| codec.is_sending()) {
+        if let Some(codec) = &self.codec
+            && opcode == Opcode::Continuation
+            && codec.is_sending()
+        {
             return Err(SendError::MessageOpen);
         }
         let mask = self.slow(|this| {
             this.begin_data(kind, fin);
-            if let Some(codec) = this.codec.as_mut().filter(|_| opcode != Opcode::Continuation) {
+            if let Some(codec) = &mut this.codec
+                && opcode.begins_message()
+            {
                 codec.send_plain();
             }
             this.keys.next()
@@ -196,8 +201,10 @@ impl Connection {
             return self.send_any(kind, &payload, out.tail());
         }
         self.may_send(Opcode::of(kind))?;
-        self.slow(|this| this.write_owed_pong(out.tail()));
-        let (head, mut masker) = self.send_header(kind, payload.len() as u64, true)?;
+        let (head, mut masker) = self.slow(|this| {
+            this.write_owed_pong(out.tail());
+            this.send_header(kind, payload.len() as u64, true)
+        })?;
         if !masker.is_identity() {
             let mut bytes = BytesMut::from(payload);
             masker.apply(&mut bytes);
@@ -238,8 +245,12 @@ impl Connection {
     /// The opcode of the next frame of a fragmented message, which it opens, continues or ends (§5.4).
     #[inline]
     fn next_fragment(&self, kind: Kind) -> Result<Opcode, SendError> {
-        let opcode = if self.sending == Some(kind) { Opcode::Continuation } else { Opcode::of(kind) };
-        self.may_send(opcode).map(|()| opcode)
+        let opcode = match self.sending {
+            Some(open) if open == kind => Opcode::Continuation,
+            Some(_) | None => Opcode::of(kind),
+        };
+        self.may_send(opcode)?;
+        Ok(opcode)
     }
 
     /// A data frame is sent, the last one of its message if it has `fin`.

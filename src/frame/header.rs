@@ -177,7 +177,7 @@ impl Rules {
         // single frame with the FIN bit set and an opcode of 0."
         match opcode {
             Opcode::Continuation if !self.message_open => Err(Violation::UnexpectedContinuation),
-            _ if self.message_open && opcode.begins_message() => Err(Violation::ExpectedContinuation),
+            Opcode::Text | Opcode::Binary if self.message_open => Err(Violation::ExpectedContinuation),
             _ => Ok(()),
         }
     }

@@ -338,4 +338,19 @@ mod tests {
         }
         assert_eq!(check_subprotocols([&b", ,"[..]].into_iter()), Err(Invalid));
     }
+
+    /// I4: many names are not compared in pairs. Counted are the names that it looks at, in one value each.
+    #[test]
+    fn i4_subprotocols_are_looked_at_a_bounded_number_of_times_each() {
+        for count in [2, 8, 9, 1000, 10_000] {
+            let names: Vec<String> = (0..count).map(|i| format!("p{i}")).collect();
+            let looks = core::cell::Cell::new(0);
+            let values = names.iter().map(|name| {
+                looks.set(looks.get() + 1);
+                name.as_bytes()
+            });
+            assert_eq!(check_subprotocols(values), Ok(()));
+            assert!(looks.get() <= 16 * count, "{} looks at {count} names", looks.get());
+        }
+    }
 }

@@ -151,8 +151,8 @@ impl Assembly {
                 bytes.shrink_to(2 * bytes.len());
                 Event::Binary(Cow::Owned(bytes))
             }
-            // R65, R72, §5.4: "Clients and servers MUST support receiving both fragmented and unfragmented messages." Here
-            // all of it was empty.
+            // R65, R72, §5.4: "Clients and servers MUST support receiving both fragmented and unfragmented messages."
+            // This one was empty.
             Store::Nothing if kind == Some(Kind::Text) => Event::Text(Cow::Borrowed("")),
             Store::Nothing => Event::Binary(Cow::Borrowed(&[])),
         })

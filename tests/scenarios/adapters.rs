@@ -83,9 +83,13 @@ fn a_message_of_eight_mebibytes_comes_back<A: Adapter>() {
 fn a_fragmented_message_with_pings_between_is_one_message<A: Adapter>() {
     let (address, server) = serve::<A, _>(patient(), echo);
     let mut stream = raw_client(address);
-    for frame in
-        [masked(0x01, b"one, "), masked(0x89, b"?"), masked(0x00, b""), masked(0x00, b"two"), masked(0x80, b"!")]
-    {
+    for frame in [
+        client_frame(0x01, b"one, "),
+        client_frame(0x89, b"?"),
+        client_frame(0x00, b""),
+        client_frame(0x00, b"two"),
+        client_frame(0x80, b"!"),
+    ] {
         stream.write_all(&frame).unwrap();
     }
     stream.write_all(CLOSE).unwrap();
@@ -145,9 +149,9 @@ fn messages_that_crossed_a_close_arrive<A: Adapter>() {
         (websocket.recv().await, websocket.recv().await, websocket.recv().await)
     });
     let mut stream = raw_client(address);
-    stream.write_all(&masked(0x81, b"close")).unwrap();
+    stream.write_all(&client_frame(0x81, b"close")).unwrap();
     assert_eq!(read_bytes(&mut stream), *b"\x88\x00");
-    stream.write_all(&[masked(0x81, b"one"), masked(0x81, b"two"), CLOSE.to_vec()].concat()).unwrap();
+    stream.write_all(&[client_frame(0x81, b"one"), client_frame(0x81, b"two"), CLOSE.to_vec()].concat()).unwrap();
     assert_eq!(read_rest(&mut stream), b"");
     drop(stream);
     let (one, two, end) = server.join().unwrap();
@@ -157,7 +161,7 @@ fn messages_that_crossed_a_close_arrive<A: Adapter>() {
 fn a_peer_that_half_closes_gets_all_its_answers<A: Adapter>() {
     let (address, server) = serve::<A, _>(patient(), echo);
     let mut stream = raw_client(address);
-    let messages = masked(0x82, &[7; 1000]).repeat(2000);
+    let messages = client_frame(0x82, &[7; 1000]).repeat(2000);
     let mut writer = stream.try_clone().unwrap();
     let writer = std::thread::spawn(move || {
         writer.write_all(&messages).unwrap();
@@ -172,7 +176,7 @@ fn a_peer_that_half_closes_gets_all_its_answers<A: Adapter>() {
 }
 
 fn an_abrupt_end_is_an_error<A: Adapter>() {
-    for cut in [vec![], masked(0x01, b"half"), vec![0x81]] {
+    for cut in [vec![], client_frame(0x01, b"half"), vec![0x81]] {
         let (address, server) = serve::<A, _>(patient(), echo);
         let mut stream = raw_client(address);
         stream.write_all(&cut).unwrap();
@@ -185,7 +189,7 @@ fn an_abrupt_end_is_an_error<A: Adapter>() {
 fn what_the_peer_did_wrong_is_told_to_it<A: Adapter>() {
     let (address, server) = serve::<A, _>(patient(), echo);
     let mut stream = raw_client(address);
-    stream.write_all(&masked(0x81, b"fine")).unwrap();
+    stream.write_all(&client_frame(0x81, b"fine")).unwrap();
     stream.write_all(b"\x81\x00").unwrap();
     stream.write_all(&vec![0; 100_000]).unwrap();
     let answers = read_rest(&mut stream);
@@ -209,7 +213,7 @@ fn a_reset_behind_a_failure_does_not_hide_it<A: Adapter>() {
 fn a_peer_that_never_reads_costs_bounded_memory_and_is_given_up<A: Adapter>() {
     let (address, server) = serve::<A, _>(impatient(), echo_events);
     let mut stream = raw_client(address);
-    let messages = masked(0x82, &[7; 100]).repeat(1000);
+    let messages = client_frame(0x82, &[7; 100]).repeat(1000);
     // The server stops reading at last, and gives up.
     while stream.write_all(&messages).is_ok() {}
     let result = server.join().unwrap();
@@ -227,8 +231,8 @@ fn a_sender_gives_up_on_a_peer_that_takes_nothing<A: Adapter>() {
 }
 
 fn a_slow_reader_is_alive<A: Adapter>() {
-    // It takes longer than both times of the keepalive, and answers no Ping.
-    let config = patient().keepalive(sansock::Keepalive::new(millis(300), millis(300)));
+    // It takes longer than both times of the keepalive, and answers no Ping. Each pause is 40 times shorter than either.
+    let config = patient().keepalive(sansock::Keepalive::new(millis(1500), millis(1500)));
     let (address, server) = serve::<A, _>(config, async |accepted: Result<A::WebSocket, Error>| {
         accepted?.send(vec![7; 12 << 20].into()).await
     });
@@ -236,7 +240,7 @@ fn a_slow_reader_is_alive<A: Adapter>() {
     let mut taken = 0;
     while taken < 12 << 20 {
         taken += read_bytes::<{ 128 << 10 }>(&mut stream).len();
-        std::thread::sleep(millis(10));
+        std::thread::sleep(millis(35));
     }
     server.join().unwrap().unwrap();
 }
@@ -245,7 +249,7 @@ fn bytes_that_come_one_by_one_are_a_message<A: Adapter>() {
     let (address, server) = serve::<A, _>(patient(), echo);
     let mut stream = raw_client(address);
     stream.set_nodelay(true).unwrap();
-    for byte in [masked(0x81, "späte Nachricht".as_bytes()), CLOSE.to_vec()].concat() {
+    for byte in [client_frame(0x81, "späte Nachricht".as_bytes()), CLOSE.to_vec()].concat() {
         stream.write_all(&[byte]).unwrap();
         std::thread::sleep(millis(2));
     }
@@ -310,12 +314,12 @@ fn a_silent_peer_is_pinged_and_kept<A: Adapter>() {
 }
 
 fn a_program_that_was_busy_does_not_blame_its_peer<A: Adapter>() {
-    let keepalive = sansock::Keepalive::new(millis(100), millis(100));
+    let keepalive = sansock::Keepalive::new(millis(300), millis(300));
     let work = async |accepted: Result<A::WebSocket, Error>| {
         let mut websocket = accepted?;
         for _ in 0..3 {
             websocket.recv().await?.unwrap();
-            A::sleep(millis(300)).await;
+            A::sleep(millis(700)).await;
             websocket.send("done".into()).await?;
         }
         echo(Ok(websocket)).await
@@ -336,7 +340,7 @@ fn a_program_that_was_busy_does_not_blame_its_peer<A: Adapter>() {
 fn the_first_frames_may_be_glued_to_the_handshake<A: Adapter>() {
     let (address, server) = serve::<A, _>(patient(), echo);
     let mut stream = TcpStream::connect(address).unwrap();
-    let frames = [masked(0x81, b"one"), masked(0x82, &[7; 200]), CLOSE.to_vec()].concat();
+    let frames = [client_frame(0x81, b"one"), client_frame(0x82, &[7; 200]), CLOSE.to_vec()].concat();
     stream.write_all(&[REQUEST.as_bytes(), &frames].concat()).unwrap();
     assert!(read_head(&mut stream).starts_with("HTTP/1.1 101 "));
     assert_eq!(read_rest(&mut stream), [b"\x81\x03one\x82\x7e\x00\xc8", &[7; 200][..], CLOSED].concat());
@@ -472,7 +476,7 @@ fn a_thousand_connections_at_once<A: Adapter>() {
         assert!(read_head(stream).starts_with("HTTP/1.1 101 "));
     }
     for stream in &mut clients {
-        stream.write_all(&masked(0x82, &[7; 1000])).unwrap();
+        stream.write_all(&client_frame(0x82, &[7; 1000])).unwrap();
     }
     for stream in &mut clients {
         assert_eq!(read_bytes::<1004>(stream)[..4], *b"\x82\x7e\x03\xe8");

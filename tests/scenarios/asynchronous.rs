@@ -5,8 +5,8 @@ use std::io::Write;
 use sansock::{CloseCode, Config, adapter::poll};
 
 use crate::{
-    scenarios::{MUCH, NARROW, brisk, frame, joined, long_frame, read_slowly, served, tcp_pair},
-    support::{Adapter, CLOSED, read_rest},
+    scenarios::{MUCH, NARROW, brisk, long_frame, read_slowly, served, tcp_pair},
+    support::{Adapter, CLOSED, client_frame, read_rest},
 };
 
 asynchronous_suite! {
@@ -32,8 +32,8 @@ where
         let request = sansock::client::Request::new("localhost", "/");
         program(A::client(theirs, &request, &Config::default()).await.unwrap().0).await;
     });
-    joined(server);
-    joined(client);
+    server.join().unwrap();
+    client.join().unwrap();
 }
 
 pub(crate) async fn send_all<I: poll::Io>(sender: &mut poll::Sender<I>) {
@@ -92,8 +92,8 @@ where
     });
     let expected = [long_frame(&vec![7; MUCH]), CLOSED.to_vec()].concat();
     assert!(read_slowly(&mut stream, expected.len(), 10 << 10) == expected);
-    stream.write_all(&frame(0x88, b"\x03\xe8")).unwrap();
+    stream.write_all(&client_frame(0x88, b"\x03\xe8")).unwrap();
     assert_eq!(read_rest(&mut stream), b"");
     drop(stream);
-    joined(server).unwrap();
+    server.join().unwrap().unwrap();
 }

@@ -1,7 +1,8 @@
 //! What every I/O loop promises, over real TCP sockets and with each adapter: large messages in both directions, peers that
 //! read slowly, and peers that stop. `tests/adapter_poll.rs` has the same on a simulated clock.
 //!
-//! Whoever waits here has a watchdog, and no time that is asserted is closer than twenty times to what is usual.
+//! Each test that waits has a watchdog, but the one that takes minutes and is ignored. No time that is asserted is closer than
+//! twenty times to what is usual.
 
 use std::{
     io::{Read, Write},
@@ -16,24 +17,10 @@ use sansock::{
 };
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{self, Adapter, CLOSED, REQUEST, WebSocket, millis, patient, read_head, read_rest};
-
-/// A test that hangs fails after this.
-pub(crate) const WATCHDOG: Duration = Duration::from_secs(120);
+use crate::support::{Adapter, CLOSED, REQUEST, WebSocket, client_frame, millis, patient, read_head, read_rest};
 
 /// The buffers that make a pipe narrow: the kernel doubles them.
 pub(crate) const NARROW: usize = 16 << 10;
-
-/// What a thread returns.
-#[track_caller]
-pub(crate) fn joined<T>(thread: JoinHandle<T>) -> T {
-    let end = Instant::now() + WATCHDOG;
-    while !thread.is_finished() {
-        assert!(Instant::now() < end, "no end after {WATCHDOG:?}");
-        thread::sleep(millis(1));
-    }
-    thread.join().unwrap()
-}
 
 /// Both ends of a TCP connection, with socket buffers of this size instead of those that the operating system chooses.
 pub(crate) fn tcp_pair(buffer: Option<usize>) -> (TcpStream, TcpStream) {
@@ -52,8 +39,6 @@ pub(crate) fn tcp_pair(buffer: Option<usize>) -> (TcpStream, TcpStream) {
     let (server, client) = (TcpStream::from(listener.accept().unwrap().0), TcpStream::from(client));
     tcp::tune(&server).unwrap();
     client.set_nodelay(true).unwrap();
-    client.set_read_timeout(Some(WATCHDOG)).unwrap();
-    client.set_write_timeout(Some(WATCHDOG)).unwrap();
     (server, client)
 }
 
@@ -68,16 +53,6 @@ pub(crate) fn served<A: Adapter, T: Send + 'static>(
     theirs.write_all(REQUEST.as_bytes()).unwrap();
     assert!(read_head(&mut theirs).starts_with("HTTP/1.1 101 "));
     (theirs, server)
-}
-
-/// A frame of a client, masked with a key that changes from byte to byte.
-pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
-    let mut frame = support::masked(first, payload);
-    let start = frame.len() - payload.len();
-    frame[start - 4..start].copy_from_slice(&KEY);
-    frame[start..].iter_mut().enumerate().for_each(|(index, byte)| *byte ^= KEY[index % 4]);
-    frame
 }
 
 /// The frame of a server with 64 KiB or more of payload.
@@ -146,13 +121,13 @@ fn closing_loses_nothing_that_a_slow_reader_takes<A: Adapter>() {
         let end = answer(&mut websocket, MUCH, true).await;
         (end, websocket.close_info().cloned())
     });
-    stream.write_all(&frame(0x81, b"go")).unwrap();
+    stream.write_all(&client_frame(0x81, b"go")).unwrap();
     let expected = [long_frame(&vec![7; MUCH]), b"\x88\x00".to_vec()].concat();
     assert!(read_slowly(&mut stream, expected.len(), 10 << 10) == expected);
-    stream.write_all(&frame(0x88, b"")).unwrap();
+    stream.write_all(&client_frame(0x88, b"")).unwrap();
     assert_eq!(read_rest(&mut stream), b"");
     drop(stream);
-    let (end, info) = joined(server);
+    let (end, info) = server.join().unwrap();
     end.unwrap();
     assert!(info.unwrap().clean);
 }
@@ -160,13 +135,13 @@ fn closing_loses_nothing_that_a_slow_reader_takes<A: Adapter>() {
 fn a_slow_reader_of_answers_is_alive<A: Adapter>() {
     let (mut stream, server) =
         served::<A, _>(Some(NARROW), brisk(), async |mut websocket| answer(&mut websocket, MUCH, false).await);
-    stream.write_all(&frame(0x81, b"go")).unwrap();
+    stream.write_all(&client_frame(0x81, b"go")).unwrap();
     let expected = long_frame(&vec![7; MUCH]);
     assert!(read_slowly(&mut stream, expected.len(), 10 << 10) == expected);
-    stream.write_all(&frame(0x88, b"\x03\xe8")).unwrap();
+    stream.write_all(&client_frame(0x88, b"\x03\xe8")).unwrap();
     assert_eq!(read_rest(&mut stream), CLOSED);
     drop(stream);
-    joined(server).unwrap();
+    server.join().unwrap().unwrap();
 }
 
 /// How the connection ends to a client that reads a mebibyte of its answer and no more, and how long that takes.
@@ -184,9 +159,9 @@ fn stopped<A: Adapter>(config: Config, closes: bool) -> (Result<(), Error>, Dura
         };
         (result, started.elapsed())
     });
-    stream.write_all(&frame(0x81, b"go")).unwrap();
+    stream.write_all(&client_frame(0x81, b"go")).unwrap();
     stream.read_exact(&mut vec![0; 1 << 20]).unwrap();
-    joined(server)
+    server.join().unwrap()
 }
 
 fn a_client_that_stops_reading_is_given_up_after_the_stall_timeout<A: Adapter>() {
@@ -223,14 +198,14 @@ fn a_peer_that_half_closes_and_never_reads_is_given_up<A: Adapter>() {
             let end = refused.await;
             (end, websocket.close_info().unwrap().unwritten, started.elapsed())
         });
-        let (messages, mut sent) = (frame(0x82, &[7; 10_000]).repeat(count), 0);
+        let (messages, mut sent) = (client_frame(0x82, &[7; 10_000]).repeat(count), 0);
         stream.set_write_timeout(Some(millis(300))).unwrap();
         while let Ok(written @ 1..) = stream.write(&messages[sent..]) {
             sent += written;
         }
         // The server may have given up already.
         let _ = stream.shutdown(Shutdown::Write);
-        let (end, unwritten, time) = joined(server);
+        let (end, unwritten, time) = server.join().unwrap();
         match end {
             // The end of its input was read while answers wait.
             Err(Error::Connection(Failure::ConnectionLost)) => ends[0] += 1,
@@ -248,7 +223,7 @@ fn answers_that_wait_at_the_end_of_input_arrive<A: Adapter>() {
     // Or as many as can be sent without reading: the rest of the last frame never comes.
     for (buffer, count) in [(Some(NARROW), 12), (Some(NARROW), 16), (Some(NARROW), 20), (None, 390)] {
         let (mut stream, server) = served::<A, _>(buffer, patient(), async |websocket| echo(websocket).await);
-        let message = frame(0x82, &[7; 10_000]);
+        let message = client_frame(0x82, &[7; 10_000]);
         let (messages, mut sent) = (message.repeat(count), 0);
         stream.set_write_timeout(Some(millis(300))).unwrap();
         while let Ok(written @ 1..) = stream.write(&messages[sent..]) {
@@ -263,7 +238,7 @@ fn answers_that_wait_at_the_end_of_input_arrive<A: Adapter>() {
         let answer = [&b"\x82\x7e\x27\x10"[..], &[7; 10_000]].concat();
         assert!(read_rest(&mut stream) == answer.repeat(complete));
         drop(stream);
-        let end = joined(server);
+        let end = server.join().unwrap();
         assert!(matches!(end, Err(Error::Connection(Failure::ConnectionLost))), "{end:?}");
     }
 }
@@ -273,12 +248,12 @@ fn large_messages_are_echoed_while_more_arrive<A: Adapter>() {
     const COUNT: usize = 100;
     let (mut stream, server) = served::<A, _>(None, Config::default(), async |websocket| echo(websocket).await);
     let message: Vec<u8> = (0..1_000_000_u32).map(|index| (index ^ index >> 8) as u8).collect();
-    let (mut writer, masked) = (stream.try_clone().unwrap(), frame(0x82, &message));
+    let (mut writer, masked) = (stream.try_clone().unwrap(), client_frame(0x82, &message));
     let writing = thread::spawn(move || {
         for _ in 0..COUNT {
             writer.write_all(&masked).unwrap();
         }
-        writer.write_all(&frame(0x88, b"\x03\xe8")).unwrap();
+        writer.write_all(&client_frame(0x88, b"\x03\xe8")).unwrap();
     });
     let (expected, mut echo) = (long_frame(&message), vec![0; message.len() + 10]);
     for _ in 0..COUNT {
@@ -286,9 +261,9 @@ fn large_messages_are_echoed_while_more_arrive<A: Adapter>() {
         assert!(echo == expected);
     }
     assert_eq!(read_rest(&mut stream), CLOSED);
-    joined(writing);
+    writing.join().unwrap();
     drop(stream);
-    assert!(joined(server).unwrap().clean);
+    assert!(server.join().unwrap().unwrap().clean);
 }
 
 /// With the deadlines that are the default: 200 s.
@@ -296,10 +271,10 @@ fn closing_loses_none_of_20_mb_that_a_reader_of_100_kb_a_second_takes<A: Adapter
     const LEN: usize = 20_000_000;
     let (mut stream, server) =
         served::<A, _>(None, Config::default(), async |mut websocket| answer(&mut websocket, LEN, true).await);
-    stream.write_all(&frame(0x81, b"go")).unwrap();
+    stream.write_all(&client_frame(0x81, b"go")).unwrap();
     let expected = [long_frame(&vec![7; LEN]), b"\x88\x00".to_vec()].concat();
     assert!(read_slowly(&mut stream, expected.len(), 500) == expected);
-    stream.write_all(&frame(0x88, b"")).unwrap();
+    stream.write_all(&client_frame(0x88, b"")).unwrap();
     assert_eq!(read_rest(&mut stream), b"");
     server.join().unwrap().unwrap();
 }

@@ -103,11 +103,11 @@ const OPENED: &str = "DEBUG opened: id=7 state=Open deflate=false";
 fn frames_are_told_by_their_headers<A: Adapter<WebSocket: Traced>>() {
     let (capture, mut stream, server) = echoing::<A>(patient());
     // Each answer is waited for, so that the order is known.
-    stream.write_all(&masked(0x81, b"secret")).unwrap();
+    stream.write_all(&client_frame(0x81, b"secret")).unwrap();
     assert_eq!(read_bytes(&mut stream), *b"\x81\x06secret");
-    stream.write_all(&masked(0x89, b"there?")).unwrap();
+    stream.write_all(&client_frame(0x89, b"there?")).unwrap();
     assert_eq!(read_bytes(&mut stream), *b"\x8a\x06there?");
-    stream.write_all(&masked(0x82, &vec![0x81; 70_000])).unwrap();
+    stream.write_all(&client_frame(0x82, &vec![0x81; 70_000])).unwrap();
     read_bytes::<70_010>(&mut stream);
     stream.write_all(CLOSE).unwrap();
     assert_eq!(read_rest(&mut stream), CLOSED);
@@ -132,7 +132,8 @@ fn frames_are_told_by_their_headers<A: Adapter<WebSocket: Traced>>() {
 
 fn headers_are_found_however_the_bytes_are_cut<A: Adapter<WebSocket: Traced>>() {
     let (capture, mut stream, server) = echoing::<A>(patient());
-    let frames = [masked(0x01, b""), masked(0x00, &[b'x'; 300]), masked(0x80, b"!"), CLOSE.to_vec()].concat();
+    let frames =
+        [client_frame(0x01, b""), client_frame(0x00, &[b'x'; 300]), client_frame(0x80, b"!"), CLOSE.to_vec()].concat();
     stream.set_nodelay(true).unwrap();
     for piece in frames.chunks(3) {
         stream.write_all(piece).unwrap();
@@ -156,7 +157,7 @@ fn headers_are_found_however_the_bytes_are_cut<A: Adapter<WebSocket: Traced>>() 
 fn what_the_peer_did_wrong_is_a_warning<A: Adapter<WebSocket: Traced>>() {
     let (capture, mut stream, server) = echoing::<A>(patient());
     // A reserved opcode: from there on nothing is a frame.
-    stream.write_all(&[masked(0x83, b""), masked(0x81, b"never")].concat()).unwrap();
+    stream.write_all(&[client_frame(0x83, b""), client_frame(0x81, b"never")].concat()).unwrap();
     read_rest(&mut stream);
     drop(stream);
     server.join().unwrap().unwrap_err();

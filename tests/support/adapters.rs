@@ -12,6 +12,14 @@ use sansock::{
     CloseCode, CloseInfo, Config, Connection, Event, Keepalive, Message, Refused, adapter::Error, client, server,
 };
 
+#[path = "frames.rs"]
+mod frames;
+#[path = "watchdog.rs"]
+mod watchdog;
+
+#[allow(unused_imports, reason = "each test binary uses its part")]
+pub(crate) use self::{frames::*, watchdog::*};
+
 /// How an adapter answers a request.
 pub(crate) trait Answer: FnOnce(&server::Request, &mut BytesMut) -> Result<Option<Connection>, Refused> {}
 impl<F: FnOnce(&server::Request, &mut BytesMut) -> Result<Option<Connection>, Refused>> Answer for F {}
@@ -58,8 +66,8 @@ pub(crate) trait Adapter: 'static {
 pub(crate) const REQUEST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
-/// A client's Close with 1000, masked with the key 0, and the server's.
-pub(crate) const CLOSE: &[u8] = b"\x88\x82\0\0\0\0\x03\xe8";
+/// A client's Close with 1000, and the server's.
+pub(crate) const CLOSE: &[u8] = b"\x88\x82\x37\xfa\x21\x3d\x34\x12";
 pub(crate) const CLOSED: &[u8] = b"\x88\x02\x03\xe8";
 
 pub(crate) fn millis(count: u64) -> Duration {
@@ -75,19 +83,6 @@ pub(crate) fn patient() -> Config {
 /// Silence is noticed after 100 ms.
 pub(crate) fn impatient() -> Config {
     patient().keepalive(Keepalive::new(millis(50), millis(50)))
-}
-
-/// A frame of a client, masked with the key 0: the first byte, and the payload.
-pub(crate) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![first];
-    match payload.len() {
-        len @ 0..=125 => frame.push(0x80 | len as u8),
-        len @ 126..=0xffff => frame.extend([&[0xfe], &(len as u16).to_be_bytes()[..]].concat()),
-        len => frame.extend([&[0xff], &(len as u64).to_be_bytes()[..]].concat()),
-    }
-    frame.extend([0; 4]);
-    frame.extend_from_slice(payload);
-    frame
 }
 
 /// A server for one connection.

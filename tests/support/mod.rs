@@ -6,6 +6,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 #![allow(clippy::missing_panics_doc, clippy::must_use_candidate, reason = "helpers of tests")]
 
+pub mod frames;
 pub mod link;
 pub mod strict;
 
@@ -14,8 +15,8 @@ use sansock::{
     Chunk, CloseCode, CloseFrame, CloseInfo, Config, Connection, Data, Delivery, Error, Event, State, Transport,
 };
 
-/// The key of RFC 6455 §5.7: all frames to a server are masked with it.
-pub const KEY: [u8; 4] = *b"\x37\xfa\x21\x3d";
+pub use frames::*;
+
 /// The seed of every client.
 pub const SEED: [u8; 32] = *b"thirty-two bytes that are random";
 
@@ -52,50 +53,6 @@ impl Role {
     pub fn plain(self, sent: &[u8]) -> Vec<u8> {
         strict::session(self == Client, sent).iter().flat_map(strict::Frame::plain).collect()
     }
-}
-
-/// A client's frames: these, masked with [`KEY`]. The last one may be cut off anywhere, and nothing has to be valid.
-pub fn masked(frames: &[u8]) -> Vec<u8> {
-    let (mut bytes, mut rest) = (Vec::new(), frames);
-    while let [first, second, more @ ..] = rest {
-        bytes.extend([*first, second | 0x80]);
-        let extended = match second & 0x7F {
-            126 => 2,
-            127 => 8,
-            _ => 0,
-        };
-        let Some((len, payload)) = more.split_at_checked(extended) else {
-            bytes.extend(more);
-            return bytes;
-        };
-        bytes.extend(len);
-        bytes.extend(KEY);
-        let len =
-            if extended == 0 { u64::from(second & 0x7F) } else { len.iter().fold(0, |n, &b| n << 8 | u64::from(b)) };
-        let len = usize::try_from(len).unwrap_or(usize::MAX).min(payload.len());
-        bytes.extend(payload[..len].iter().zip(KEY.into_iter().cycle()).map(|(byte, key)| byte ^ key));
-        rest = &payload[len..];
-    }
-    bytes.extend(rest);
-    bytes
-}
-
-/// One frame, unmasked, its length in the fewest bytes.
-pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![first];
-    match payload.len() {
-        len @ 0..126 => bytes.push(u8::try_from(len).unwrap()),
-        len @ 126..0x1_0000 => {
-            bytes.push(126);
-            bytes.extend(u16::try_from(len).unwrap().to_be_bytes());
-        }
-        len => {
-            bytes.push(127);
-            bytes.extend((len as u64).to_be_bytes());
-        }
-    }
-    bytes.extend(payload);
-    bytes
 }
 
 /// The body of a Close frame, in a frame.

@@ -26,11 +26,11 @@ pub(crate) use self::adapters::*;
 macro_rules! suite {
     ($($(#[$attribute:meta])* $scenario:ident)*) => {
         mod blocking {
-            $(#[test] $(#[$attribute])* fn $scenario() { super::$scenario::<crate::support::Blocking>(); })*
+            $(#[test] $(#[$attribute])* fn $scenario() { let _watchdog = $crate::support::watchdog(); super::$scenario::<crate::support::Blocking>(); })*
         }
         #[cfg(feature = "tokio")]
         mod tokio {
-            $(#[test] $(#[$attribute])* fn $scenario() { super::$scenario::<crate::support::Tokio>(); })*
+            $(#[test] $(#[$attribute])* fn $scenario() { let _watchdog = $crate::support::watchdog(); super::$scenario::<crate::support::Tokio>(); })*
         }
     };
 }
@@ -41,7 +41,7 @@ macro_rules! asynchronous_suite {
     ($($scenario:ident)*) => {
         #[cfg(feature = "tokio")]
         mod tokio {
-            $(#[test] fn $scenario() { super::$scenario::<crate::support::Tokio, _>(); })*
+            $(#[test] fn $scenario() { let _watchdog = $crate::support::watchdog(); super::$scenario::<crate::support::Tokio, _>(); })*
         }
     };
 }

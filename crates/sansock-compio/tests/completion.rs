@@ -38,6 +38,7 @@ fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
 
 #[test]
 fn a_receive_that_is_given_up_loses_nothing() {
+    let _watchdog = watchdog();
     let (mut stream, server) = server(async |mut websocket| {
         let mut messages = Vec::new();
         loop {
@@ -54,7 +55,7 @@ fn a_receive_that_is_given_up_loses_nothing() {
         }
     });
     for index in 0..200_u32 {
-        let frame = masked(0x82, &index.to_be_bytes());
+        let frame = client_frame(0x82, &index.to_be_bytes());
         let (start, end) = frame.split_at(index as usize % frame.len());
         stream.write_all(start).unwrap();
         thread::sleep(millis(u64::from(index % 3)));
@@ -69,6 +70,7 @@ fn a_receive_that_is_given_up_loses_nothing() {
 
 #[test]
 fn a_send_that_is_given_up_is_written_once_and_whole() {
+    let _watchdog = watchdog();
     let (mut stream, server) = server(async |mut websocket| {
         for index in 0..20_u8 {
             let message = vec![index; 300_000];
@@ -92,6 +94,7 @@ fn a_send_that_is_given_up_is_written_once_and_whole() {
 /// A read is under way all the time, and nothing that is sent waits for it.
 #[test]
 fn two_tasks_send_and_receive_at_once() {
+    let _watchdog = watchdog();
     let (mut stream, server) = server(async |websocket| {
         let (mut receiver, mut sender) = websocket.split();
         let sending = compio::runtime::spawn(async move {
@@ -117,7 +120,7 @@ fn two_tasks_send_and_receive_at_once() {
     // The server's first message comes though it was sent nothing.
     reader.join().unwrap();
     for _ in 0..1000 {
-        stream.write_all(&masked(0x81, b"hello")).unwrap();
+        stream.write_all(&client_frame(0x81, b"hello")).unwrap();
     }
     stream.write_all(CLOSE).unwrap();
     assert_eq!(read_rest(&mut stream), b"");
@@ -128,6 +131,7 @@ fn two_tasks_send_and_receive_at_once() {
 /// No operation completes at once, and still the peer gets the last word, though its own end is here already.
 #[test]
 fn the_answer_to_a_close_is_written_though_the_peer_has_ended() {
+    let _watchdog = watchdog();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let client = Compio::run(async move || connect::<Compio>(address, &patient()).await.recv().await);
@@ -142,6 +146,7 @@ fn the_answer_to_a_close_is_written_though_the_peer_has_ended() {
 
 #[test]
 fn a_peer_that_was_silent_is_told_so() {
+    let _watchdog = watchdog();
     let config = impatient();
     let (address, server) = serve::<Compio, _>(config, echo);
     let mut stream = raw_client(address);
@@ -155,12 +160,13 @@ fn a_peer_that_was_silent_is_told_so() {
 /// What is read behind a part that stays where it is.
 #[test]
 fn a_message_in_place_comes_in_many_reads() {
+    let _watchdog = watchdog();
     let config = patient().delivery(sansock::Delivery::InPlace).max_message_len(8 << 20);
     let (address, server) = serve::<Compio, _>(config, echo);
     let mut stream = raw_client(address);
     for length in [10, 4090, 5000, 70_000, 3_000_000] {
         let message: Vec<u8> = (0..length).map(|index: u32| (index ^ index >> 8) as u8).collect();
-        stream.write_all(&[masked(0x82, &message), masked(0x89, b"?")].concat()).unwrap();
+        stream.write_all(&[client_frame(0x82, &message), client_frame(0x89, b"?")].concat()).unwrap();
         let head = if length < 126 {
             2
         } else if length < 0x10000 {
@@ -180,6 +186,7 @@ fn a_message_in_place_comes_in_many_reads() {
 
 #[test]
 fn dropping_a_connection_ends_its_transport() {
+    let _watchdog = watchdog();
     let (mut stream, server) = server(async |mut websocket| {
         // A read and a write are under way.
         assert!(time::timeout(millis(20), websocket.recv()).await.is_err());
@@ -196,11 +203,12 @@ fn dropping_a_connection_ends_its_transport() {
 
 #[test]
 fn a_connection_may_begin_behind_a_handshake_of_another() {
+    let _watchdog = watchdog();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let server = Compio::run(async move || {
         let stream = Compio::stream(listener.accept().unwrap().0);
-        let received = masked(0x81, b"early");
+        let received = client_frame(0x81, b"early");
         echo(Ok(adapter::from_connection(stream, Connection::server(&patient()), received))).await
     });
     let mut stream = TcpStream::connect(address).unwrap();
@@ -213,6 +221,7 @@ fn a_connection_may_begin_behind_a_handshake_of_another() {
 /// A reader and a writer that are two things.
 #[test]
 fn a_pair_is_a_stream() {
+    let _watchdog = watchdog();
     let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     let server = Compio::run(async move || {
         let stream = compio::net::UnixStream::from_std(ours).unwrap();
@@ -223,7 +232,7 @@ fn a_pair_is_a_stream() {
     });
     theirs.write_all(REQUEST.as_bytes()).unwrap();
     assert!(read_head(&mut theirs).starts_with("HTTP/1.1 101 "));
-    theirs.write_all(&[masked(0x81, b"pair"), CLOSE.to_vec()].concat()).unwrap();
+    theirs.write_all(&[client_frame(0x81, b"pair"), CLOSE.to_vec()].concat()).unwrap();
     assert_eq!(read_rest(&mut theirs), [b"\x81\x04pair", CLOSED].concat());
     drop(theirs);
     assert!(server.join().unwrap().unwrap().clean);

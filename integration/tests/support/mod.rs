@@ -20,7 +20,7 @@ pub(crate) use self::adapters::*;
 macro_rules! suite {
     ($($(#[$attribute:meta])* $scenario:ident)*) => {
         mod smol {
-            $(#[test] $(#[$attribute])* fn $scenario() { super::$scenario::<crate::support::Smol>(); })*
+            $(#[test] $(#[$attribute])* fn $scenario() { let _watchdog = $crate::support::watchdog(); super::$scenario::<crate::support::Smol>(); })*
         }
     };
 }
@@ -30,7 +30,7 @@ macro_rules! suite {
 macro_rules! asynchronous_suite {
     ($($scenario:ident)*) => {
         mod smol {
-            $(#[test] fn $scenario() { super::$scenario::<crate::support::Smol, _>(); })*
+            $(#[test] fn $scenario() { let _watchdog = $crate::support::watchdog(); super::$scenario::<crate::support::Smol, _>(); })*
         }
     };
 }

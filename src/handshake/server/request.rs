@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// What the handshake writes into a 101 itself, or what has no place there (RFC 9110 §8.6, RFC 9112 §6.1).
-// R33, RFC 9112 §6.1: "A server MUST NOT send a Transfer-Encoding header field in any response with a status code of 1xx"
+// R33, RFC 9112 §6.1: "A server MUST NOT send a Transfer-Encoding header field in any response with … 1xx"
 const MANAGED_IN_101: [&str; 9] = [
     "connection",
     "upgrade",
@@ -215,7 +215,7 @@ impl Request {
             Once::Repeated => return Err(UpgradeError::Origin),
         };
         // R31, §4.2.2: "it MUST return an appropriate HTTP error code (e.g., 403 Forbidden)"
-        let is_allowed = self.config.origin.allows(page, opening.secure, self.head.str(opening.authority));
+        let is_allowed = self.config.origin.allows(page, opening.secure, self.head.bytes(opening.authority));
         if is_allowed { Ok(opening.key) } else { Err(UpgradeError::Origin) }
     }
 

@@ -23,7 +23,7 @@ pub(crate) use self::adapters::*;
 macro_rules! suite {
     ($($(#[$attribute:meta])* $scenario:ident)*) => {
         mod compio {
-            $(#[test] $(#[$attribute])* fn $scenario() { super::$scenario::<crate::support::Compio>(); })*
+            $(#[test] $(#[$attribute])* fn $scenario() { let _watchdog = $crate::support::watchdog(); super::$scenario::<crate::support::Compio>(); })*
         }
     };
 }
@@ -33,7 +33,7 @@ macro_rules! suite {
 macro_rules! asynchronous_suite {
     ($($scenario:ident)*) => {
         mod compio {
-            $(#[test] fn $scenario() { super::$scenario::<crate::support::Compio, _>(); })*
+            $(#[test] fn $scenario() { let _watchdog = $crate::support::watchdog(); super::$scenario::<crate::support::Compio, _>(); })*
         }
     };
 }
