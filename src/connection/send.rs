@@ -103,7 +103,9 @@ impl Connection {
         {
             return Err(SendError::MessageOpen);
         }
-        let mask = self.slow(|this| {
+        // A whole message, not compressed, changes nothing that the fast paths depend on.
+        let is_whole = fin && self.sending.is_none() && self.codec.is_none();
+        let begin = |this: &mut Self| {
             this.begin_data(kind, fin);
             if let Some(codec) = &mut this.codec
                 && opcode.begins_message()
@@ -111,7 +113,8 @@ impl Connection {
                 codec.send_plain();
             }
             this.keys.next()
-        });
+        };
+        let mask = if is_whole { begin(self) } else { self.slow(begin) };
         Ok((Header { fin, rsv: 0, opcode, mask, len }.encode(), Masker::new(mask)))
     }
 
