@@ -6,7 +6,7 @@ pub use crate::close_code::CloseCode;
 use crate::error::{Error, Violation};
 
 /// The most bytes that the reason of a Close frame may have: a control frame's 125 less the code's 2 (§5.5).
-// R77
+// R77, §5.5: "All control frames MUST have a payload length of 125 bytes or less"
 pub const MAX_REASON_LEN: usize = 123;
 
 /// The body of a Close frame (§5.5.1). A Close may also have none: that is `Option<CloseFrame>`.
