@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Each quotation of an RFC in the comments of the source is in the section that it names, word for word.
 
-A quotation is text in double quotes behind a section and a colon: `§5.2: "..."`, or `RFC 7692 §6: "..."`; without a number
-the RFC is 6455. `…` stands for what is left out, single quotes for the double quotes of the RFC. White space does not count.
+A quotation is text in double quotes behind a section and a colon: `§5.2: "..."`, or `RFC 7692 §6: "..."`; without a
+number the RFC is 6455. `…` stands for what is left out, single quotes for the double quotes of the RFC. White space does
+not count.
 
 The texts come from www.rfc-editor.org and are kept in `target/rfc`. Those that are there already are not downloaded.
 usage: tests/quotations.py
