@@ -6,6 +6,7 @@ pub use crate::close_code::CloseCode;
 use crate::error::{Error, Violation};
 
 /// The most bytes that the reason of a Close frame may have: a control frame's 125 less the code's 2 (§5.5).
+// R77, §5.5: "All control frames MUST have a payload length of 125 bytes or less"
 pub const MAX_REASON_LEN: usize = 123;
 
 /// The body of a Close frame (§5.5.1). A Close may also have none: that is `Option<CloseFrame>`.
@@ -33,9 +34,12 @@ impl<'a> CloseFrame<'a> {
     pub(crate) fn decode(payload: Cow<'a, [u8]>) -> Result<Option<Self>, Error> {
         let code = match *payload {
             [] => return Ok(None),
+            // R73, §5.5.1: "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer (in
+            // network byte order) representing a status code"
             [_] => return Err(Violation::CloseBody.into()),
             [high, low, ..] => CloseCode::new(u16::from_be_bytes([high, low])).ok_or(Violation::CloseCode)?,
         };
+        // R76, §5.5.1: "Following the 2-byte integer, the body MAY contain UTF-8-encoded data with value /reason/"
         let reason = match payload {
             Cow::Borrowed(bytes) => core::str::from_utf8(&bytes[2..]).map(Cow::Borrowed).ok(),
             Cow::Owned(mut bytes) => String::from_utf8(bytes.split_off(2)).map(Cow::Owned).ok(),
@@ -95,6 +99,9 @@ impl CloseInfo {
     /// The connection's close code (§7.1.5): the peer's, 1005 when its Close had none, 1006 when no Close came.
     #[must_use]
     pub fn code(&self) -> u16 {
+        // R81, §7.1.5: "the status code (Section 7.4) contained in the first Close control frame received … If this
+        // Close control frame contains no status code, _The WebSocket Connection Close Code_ is considered to be 1005.
+        // If _The WebSocket Connection is Closed_ and no Close control frame was received by the endpoint … 1006."
         self.received.as_ref().map_or(1006, |close| close.code)
     }
 

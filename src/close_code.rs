@@ -55,6 +55,10 @@ impl CloseCode {
     /// The code, if it may be on the wire (§7.4.1, §7.4.2, and the IANA registry for 1012 to 1014).
     #[must_use]
     pub const fn new(code: u16) -> Option<Self> {
+        // R74, §7.4.2: "Status codes in the range 0-999 are not used. … 1000-2999 are reserved for definition by this
+        // protocol"
+        // R75, §7.4.1: "1005 is a reserved value and MUST NOT be set as a status code in a Close control frame by an
+        // endpoint." The same is said of 1006 and 1015.
         match code {
             1000..=1003 | 1007..=1014 | 3000..=4999 => match NonZeroU16::new(code) {
                 Some(code) => Some(Self(code)),

@@ -162,14 +162,23 @@ impl Deflate {
     ///
     /// [`Declined::Window`], for a window that this side cannot compress with.
     pub fn answer(&self, offer: &Params) -> Result<(Params, Agreement), Declined> {
+        // R101, RFC 7692 §7.1.2.1: "A server accepts an extension negotiation offer with this parameter by including
+        // the 'server_max_window_bits' extension parameter … with the same or smaller value as the offer."
         let sending = offer.server_max_window_bits.map_or(self.window_bits, |bits| bits.min(self.window_bits));
         if sending < 9 {
             return Err(Declined::Window);
         }
-        // §7.1.2.2: only a client that offered the parameter can be limited.
+        // R100, RFC 7692 §7.1.2.2: "If a received extension negotiation offer doesn't have the 'client_max_window_bits'
+        // extension parameter, the corresponding extension negotiation response to the offer MUST NOT include the
+        // 'client_max_window_bits' extension parameter."
         let receiving = offer.client_max_window_bits.map_or(15, |bits| bits.unwrap_or(15).min(self.peer_window_bits));
         let answer = Params {
+            // R102, RFC 7692 §7.1.1.1: "A server accepts an extension negotiation offer that includes the
+            // 'server_no_context_takeover' extension parameter by including the 'server_no_context_takeover' extension
+            // parameter in the corresponding extension negotiation response"
             server_no_context_takeover: offer.server_no_context_takeover || !self.context_takeover,
+            // R103, RFC 7692 §7.1.1.2: "A server MAY include the 'client_no_context_takeover' extension parameter in an
+            // extension negotiation response."
             client_no_context_takeover: offer.client_no_context_takeover || !self.peer_context_takeover,
             server_max_window_bits: (offer.server_max_window_bits.is_some() || sending < 15).then_some(sending),
             client_max_window_bits: (receiving < 15).then_some(Some(receiving)),
@@ -188,6 +197,7 @@ impl Deflate {
     /// [`Declined::Answer`], when the answer grants less than what was asked: the connection must fail (§5.1, §7.1).
     pub fn confirm(&self, answer: &Params) -> Result<Agreement, Declined> {
         let offer = self.offer();
+        // R101 and R102, as the client that asked sees them.
         let window = match (offer.server_max_window_bits, answer.server_max_window_bits) {
             (Some(_), None) => return Err(Declined::Answer),
             (Some(asked), Some(given)) if given > asked => return Err(Declined::Answer),
@@ -250,6 +260,8 @@ impl Params {
     ///
     /// [`Declined`], for parameters that are unknown, repeated or have a value that they must not have (§7.1).
     pub fn of_offer<'a>(params: impl IntoIterator<Item = (&'a str, Option<Cow<'a, str>>)>) -> Result<Self, Declined> {
+        // R98, RFC 7692 §7: "A server MUST decline an extension negotiation offer for this extension if any of the
+        // following conditions are met"
         let mut read = Self::default();
         for (name, value) in params {
             let repeated = match name {
@@ -278,6 +290,9 @@ impl Params {
     ///
     /// [`Declined`], as for an offer.
     pub fn of_answer<'a>(params: impl IntoIterator<Item = (&'a str, Option<Cow<'a, str>>)>) -> Result<Self, Declined> {
+        // R99, RFC 7692 §7: "A client MUST _Fail the WebSocket Connection_ if the peer server accepted an extension
+        // negotiation offer for this extension with an extension negotiation response meeting any of the following
+        // conditions"
         let read = Self::of_offer(params)?;
         if read.client_max_window_bits == Some(None) { Err(Declined::Value) } else { Ok(read) }
     }
@@ -288,7 +303,8 @@ fn flag(set: &mut bool, value: Option<&str>) -> Result<bool, Declined> {
     if value.is_some() { Err(Declined::Value) } else { Ok(core::mem::replace(set, true)) }
 }
 
-/// §7.1.2: "a decimal integer value without leading zeroes between 8 to 15, inclusive".
+/// The value of a parameter that limits a window.
+// R97, RFC 7692 §7.1.2: "a decimal integer value without leading zeroes between 8 to 15"
 fn window_bits(value: &str) -> Result<u8, Declined> {
     match *value.as_bytes() {
         [digit @ b'8'..=b'9'] => Ok(digit - b'0'),

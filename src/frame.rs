@@ -121,9 +121,10 @@ const fn len_end(short_len: u8) -> usize {
     }
 }
 
-/// Whether a length may be written in this form. §5.2: "the minimal number of bytes MUST be used to encode the length",
-/// and of 64 bits "the most significant bit MUST be 0".
+/// Whether a length may be written in this form.
 const fn is_valid_len(short_len: u8, len: u64) -> bool {
+    // R59, §5.2: "the minimal number of bytes MUST be used to encode the length"
+    // R60, §5.2: "interpreted as a 64-bit unsigned integer (the most significant bit MUST be 0)"
     match short_len {
         LEN_16 => len > MAX_CONTROL_LEN as u64,
         LEN_64 => len > 0xFFFF && len >> 63 == 0,

@@ -1,4 +1,5 @@
-//! Every requirement of `docs/requirements.md` has a test, and the list names it.
+//! Every requirement of `docs/requirements.md` has a test, which the list names, and a place in the source, which names
+//! the requirement.
 //!
 //! A test counts for an id in its own name (`r53_…`), in the comments directly above it, or in a comment inside it, where
 //! the assertion stands. Ignored tests do not count: they do not run with `cargo test`. Neither do helpers, module
@@ -33,6 +34,22 @@ fn every_id_in_a_test_is_on_the_list() {
     for (id, tests) in tests_by_id() {
         assert!(listed.contains(&id[..]), "{id} is not on the list, but in {tests:?}");
     }
+}
+
+/// Above each rule stands its requirement. Comments of tests inside `src`, and of files `tests.rs`, do not count.
+#[test]
+fn the_source_names_every_requirement_and_nothing_else() {
+    let list = list();
+    let listed: BTreeSet<_> = list.lines().filter_map(id_of_row).map(String::from).collect();
+    let named: BTreeSet<_> = directories_of_source()
+        .flat_map(|directory| sources(&directory))
+        .filter(|path| !path.ends_with("tests.rs"))
+        .flat_map(|path| ids_in_source(&fs::read_to_string(path).expect("a source file")))
+        .collect();
+    let missing: Vec<_> = listed.difference(&named).collect();
+    assert!(missing.is_empty(), "no comment in the source names {missing:?}");
+    let unknown: Vec<_> = named.difference(&listed).collect();
+    assert!(unknown.is_empty(), "a comment in the source names {unknown:?}, which the list does not have");
 }
 
 #[test]
@@ -103,6 +120,21 @@ async fn r22_of_a_runtime() {}
         ("indented", ids(&["I2"])),
     ];
     assert_eq!(found, expected.map(|(name, ids)| (name.to_string(), ids)));
+}
+
+#[test]
+fn only_comments_outside_of_tests_name_a_requirement_in_the_source() {
+    let source = r#"
+//! R1, and I2 of a module.
+/// R3 of an item. Not XR4 or R5x.
+const R6: &str = "R7"; // R8, §5.2: "R9"
+
+#[cfg(test)]
+mod tests {
+    // R10
+}
+"#;
+    assert_eq!(ids_in_source(source), ["R1", "I2", "R3", "R8", "R9"]);
 }
 
 #[test]
@@ -210,6 +242,19 @@ fn test_at(lines: &[&str], at: usize) -> Option<Test> {
     let comments = lines.iter().filter_map(|line| comment(line)).flat_map(ids);
     let in_name = name.to_uppercase().replace('_', " ");
     Some(Test { ids: comments.chain(ids(&in_name)).collect(), name })
+}
+
+/// Where the source is: of this crate, and of those in `crates` if it is not a published copy.
+fn directories_of_source() -> impl Iterator<Item = PathBuf> {
+    let crates = fs::read_dir(root().join("crates")).into_iter().flatten();
+    let crates = crates.map(|entry| entry.expect("a directory entry").path());
+    crates.chain([root().to_path_buf()]).map(|directory| directory.join("src"))
+}
+
+/// The ids in the comments of a file, outside of its tests.
+fn ids_in_source(source: &str) -> Vec<String> {
+    let code = source.split("\nmod tests {").next().unwrap_or_default();
+    code.lines().filter_map(comment).flat_map(ids).collect()
 }
 
 /// What stands behind `//` outside a string.

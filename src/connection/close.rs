@@ -55,13 +55,18 @@ impl Connection {
 
     /// The peer closes (§5.5.1): its Close is answered, if it is not an answer itself, and that is the end.
     pub(super) fn receive_close(&mut self, frame: Option<&CloseFrame<'_>>, out: &mut BytesMut) {
+        // R82, §5.5.1: "If a client and server both send a Close message at the same time, both endpoints will have
+        // sent and received a Close message and should consider the WebSocket connection closed"
         if self.stage.is_open() {
-            // "it typically echos the status code it received"
+            // R78, §5.5.1: "If an endpoint receives a Close frame and did not previously send a Close frame, the
+            // endpoint MUST send a Close frame in response. (When sending a Close frame in response, the endpoint
+            // typically echos the status code it received.)"
             let echo = frame.map(|frame| CloseFrame::new(frame.code, ""));
             self.write_close(echo.as_ref(), Initiator::Peer, out);
         }
         let incomplete_message = !self.assembly.is_idle();
-        // §7.1.1: the server closes the connection first, so that it is the client that waits.
+        // R83, §5.5.1: "The server MUST close the underlying TCP connection immediately; the client SHOULD wait for the
+        // server to close the connection"
         let info = self.end(if self.is_server() { Transport::ShutdownWrite } else { Transport::KeepOpen });
         info.received = Some(CloseStatus::of(frame));
         info.incomplete_message = incomplete_message;
@@ -71,6 +76,8 @@ impl Connection {
     /// The one place where a connection fails (§7.1.7): a Close that tells the peer, unless one was sent, and the end.
     #[cold]
     pub(super) fn fail_with(&mut self, error: Error, out: &mut BytesMut) -> Error {
+        // R84, R85, §7.1.7: "the endpoint SHOULD send a Close frame with an appropriate status code (Section 7.4)
+        // before proceeding to _Close the WebSocket Connection_"
         if let Some(code) = error.close_code().filter(|_| self.stage.is_open()) {
             self.write_close(Some(&CloseFrame::new(code, error.reason())), Initiator::Local, out);
         }

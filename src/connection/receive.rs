@@ -14,7 +14,7 @@ use crate::{
     message::{Chunk, Delivery, Event, utf8},
 };
 
-/// While `out` holds less, each Ping is answered at once; beyond, only the latest is, later.
+/// While `out` holds less, each Ping is answered at once; beyond, only the latest is, later (R87, I6).
 const PONG_BACKLOG: usize = 16 << 10;
 /// What is unmasked, validated and stored in one go.
 const MAX_STORED_PIECE: usize = 32 << 10;
@@ -85,6 +85,8 @@ impl Connection {
     /// that ended the connection before.
     pub fn receive_eof(&mut self) -> Result<(), Error> {
         self.slow(|this| {
+            // R90, §7.2.1: "If at any point the underlying transport layer connection is unexpectedly lost, the client
+            // MUST _Fail the WebSocket Connection_."
             if this.state() != State::Closed {
                 this.fail_with(Error::ConnectionLost, &mut BytesMut::new());
             }
@@ -127,8 +129,10 @@ impl Connection {
         self.stage.discard(mem::take(input).len());
     }
 
-    /// Frame by frame and piece by piece, until there is an event or nothing is left.
+    /// Frame by frame and piece by piece, in a loop (I1), until there is an event or nothing is left (I3).
     fn step<'b>(&mut self, input: &mut &'b mut [u8], out: &mut BytesMut) -> Result<Option<Event<'b>>, Error> {
+        // R80, R84, I8, §7.1.7: "An endpoint MUST NOT continue to attempt to process data (including a responding Close
+        // frame) from the remote endpoint after being instructed to _Fail the WebSocket Connection_."
         if self.state() == State::Closed {
             self.discard(input);
             return Ok(None);
@@ -156,6 +160,8 @@ impl Connection {
             if input.len() <= self.kept() && self.decoder.remaining() > 0 {
                 return Ok(None);
             }
+            // R64, §5.4: "An endpoint MUST be capable of handling control frames in the middle of a fragmented
+            // message."
             let event = if opcode.is_control() {
                 let payload = self.decoder.payload(MAX_CONTROL_LEN, input);
                 self.receive_control(opcode, payload, out)?
@@ -268,6 +274,7 @@ impl Connection {
 
         let peeked = self.decoder.peek(MAX_COMPRESSED_PIECE, input);
         let last = fin && self.decoder.remaining() == peeked as u64;
+        // R111: both limits are for what is inflated, and hold while it is.
         // One byte over the limit tells that it is exceeded.
         let Inflated { used, output, stop } = inflater.inflate(&input[..peeked], last, room.saturating_add(1));
         self.decoder.take(peeked, used, input);
@@ -344,6 +351,7 @@ impl Connection {
                 Ok(Some(Event::Ping(payload)))
             }
             Opcode::Pong => {
+                // R88, §5.5.3: "A response to an unsolicited Pong frame is not expected."
                 self.timers.pong_received(&payload);
                 Ok(Some(Event::Pong(payload)))
             }
@@ -355,8 +363,10 @@ impl Connection {
         }
     }
 
-    /// §5.5.2: "an endpoint MUST send a Pong frame in response, unless it already received a Close frame". §5.5.3: it
-    /// "MAY elect to send a Pong frame for only the most recently processed Ping frame".
+    /// Answers a Ping, at once or later.
+    // R86, §5.5.2: "Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already
+    // received a Close frame."
+    // R87, §5.5.3: "the endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame"
     fn answer_ping(&mut self, payload: &[u8], out: &mut BytesMut) {
         if !self.auto_pong {
             return;

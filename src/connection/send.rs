@@ -1,4 +1,5 @@
-//! Commands in, bytes appended to `out`, which ends on a frame boundary after every call (RFC 6455 §5.2, §5.4, §5.6).
+//! Commands in, bytes appended to `out`, which ends on a frame boundary after every call (R89, I9; RFC 6455 §5.2, §5.4,
+//! §5.6).
 
 use bytes::{Bytes, BytesMut};
 
@@ -233,10 +234,12 @@ impl Connection {
     #[inline]
     pub(super) fn may_send(&self, opcode: Opcode) -> Result<(), SendError> {
         match self.stage {
-            // §5.4: no message begins inside a fragmented one.
+            // R66, §5.4: "The fragments of one message MUST NOT be interleaved between the fragments of another
+            // message"
             Stage::Open if self.sending.is_some() && opcode.begins_message() => Err(SendError::MessageOpen),
             Stage::Open => Ok(()),
-            // §5.5.1: no data, and no second Close, after a Close. §5.5.2: a Pong, until the peer's has arrived.
+            // R79, §5.5.1: "The application MUST NOT send any more data frames after sending a Close frame." Nor is a
+            // second Close sent. But §5.5.2 asks for a Pong, until the peer's Close has arrived.
             Stage::Closing(_) if opcode == Opcode::Pong => Ok(()),
             Stage::Closing(_) | Stage::Closed { .. } => Err(SendError::Closed),
         }
@@ -267,9 +270,10 @@ impl Connection {
             Some(codec) => codec.is_sending().then_some(codec),
             None => None,
         };
+        // R106: a message that is not compressed does not touch the window.
         let Some(codec) = codec else { return self.write(opcode, fin, payload, out) };
         let payload = codec.deflate(payload, fin);
-        // §6: RSV1 on the first frame of the message only.
+        // R105: RSV1 on the first frame of the message only.
         let rsv = if begins { RSV1 } else { 0 };
         let header = Header { fin, rsv, opcode, mask: self.keys.next(), len: payload.len() as u64 };
         encode::append(&header, payload, out);

@@ -10,7 +10,8 @@ use crate::close::{CloseInfo, CloseStatus, Initiator};
 /// What is read and discarded after the end, so that no reset of the transport overtakes our Close.
 const MAX_DISCARDED: u32 = 1 << 20;
 
-/// The stages, in their order. [`Stage::close_sent`] and [`Stage::end`] are the only ways forward, and none leads back.
+/// The stages, in their order. [`Stage::close_sent`] and [`Stage::end`] are the only ways forward, and none leads
+/// back (I8).
 #[derive(Debug)]
 pub(super) enum Stage {
     /// Data flows in both directions.

@@ -43,7 +43,8 @@ pub(super) enum Phase {
     Over,
 }
 
-/// The deadlines of one connection. They know no clock: what happens is noted, and dated at the next [`Timers::handle`].
+/// The deadlines of one connection. They know no clock (R91, I12): what happens is noted, and dated at the next
+/// [`Timers::handle`].
 #[derive(Debug)]
 pub(super) struct Timers {
     news: u8,

@@ -117,6 +117,7 @@ impl Codec {
     /// The message that was being compressed is sent.
     pub(crate) fn sent(&mut self) {
         self.sending = false;
+        // R102, R103: without context takeover the next message begins with an empty window.
         match &mut self.deflater {
             Some(deflater) if self.agreement.sending.context_takeover => {
                 deflater.buffer.truncate(RETAINED);
@@ -140,7 +141,7 @@ impl fmt::Debug for Codec {
 }
 
 /// The receiving stream. Always with a window of 32 KiB: a smaller one would save nothing, and a peer that overstates
-/// its distances is understood (§7.2.2 binds the sender).
+/// its distances is understood (R112; RFC 7692 §7.2.1 binds the sender).
 pub(crate) struct Inflater {
     stream: zlib_rs::Inflate,
     buffer: Vec<u8>,
@@ -215,8 +216,8 @@ impl Inflater {
                 self.full = made == end;
                 self.fresh &= took == 0;
                 match status {
+                    // R109, R110 (choice): a final block ends a stream. What follows in the message is a new one.
                     Some(Status::StreamEnd) => {
-                        // A final block ends a stream. What follows in the message is a new one.
                         self.stream.reset(false);
                         self.fresh = true;
                     }
@@ -247,7 +248,9 @@ impl Inflater {
         Inflated { used, output: &self.buffer[..made], stop }
     }
 
-    /// Appends the tail, and finds out whether the stream is complete with it. What a broken one makes of it is nothing.
+    /// Appends the tail, and finds out whether the stream is complete with it. What a broken one makes of it is nothing
+    /// (R110).
+    // R107, RFC 7692 §7.2.2: "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the payload of the message."
     fn probe(&mut self, output: Range<usize>) -> (usize, Stop) {
         let (mut probed, mut made, mut behind_tail) = (0, output.start, false);
         loop {
@@ -300,7 +303,8 @@ impl Deflater {
     /// Compresses a piece to whole bytes; the last one of a message without its tail.
     pub(crate) fn deflate(&mut self, piece: &[u8], last: bool) -> &[u8] {
         if piece.is_empty() {
-            // §7.2.3.6: the first byte of an empty stored block, whose rest is the tail. A message is never empty.
+            // R108, RFC 7692 §7.2.3.6: the first byte of an empty stored block, whose rest is the tail. A message is
+            // never empty.
             return if last { &[0x00] } else { &[] };
         }
         let expected = piece.len().clamp(MIN_BUFFER, RETAINED);
@@ -321,6 +325,7 @@ impl Deflater {
             self.buffer.resize(2 * made, 0);
         }
         let made = &self.buffer[..made];
+        // R108, RFC 7692 §7.2.1: "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end."
         if last { made.strip_suffix(&TAIL).expect("a flush ends with the tail") } else { made }
     }
 }

@@ -1,5 +1,5 @@
-//! Bytes to frames, however the bytes are cut (RFC 6455 §5.2): a header, then its payload piece by piece, unmasked in
-//! the caller's buffer. Keeps at most the 13 bytes of an unfinished header.
+//! Bytes to frames, however the bytes are cut (I2; RFC 6455 §5.2): a header, then its payload piece by piece, unmasked
+//! in the caller's buffer. Keeps at most the 13 bytes of an unfinished header.
 
 use core::mem;
 
@@ -50,6 +50,7 @@ impl Decoder {
     pub(crate) fn payload<'b>(&mut self, max: usize, input: &mut &'b mut [u8]) -> &'b mut [u8] {
         let len = input.len().min(max).min(usize::try_from(self.remaining).unwrap_or(usize::MAX));
         let piece = advance(input, len);
+        // R69, §6.2: "A server MUST remove masking for data frames received from a client as described in Section 5.3."
         if self.key != [0; 4] {
             mask::apply(self.key, 0, piece);
             self.key = mask::rotate(self.key, len);

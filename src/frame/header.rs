@@ -1,5 +1,5 @@
-//! The header of a frame (RFC 6455 §5.2): all rules that it can break, in the order of its bytes, so that each is seen at
-//! the first byte that proves it.
+//! The header of a frame (RFC 6455 §5.2): all rules that it can break, in the order of its bytes, so that each is seen
+//! at the first byte that proves it (R68, I7).
 
 use core::{fmt, ops::Deref};
 
@@ -66,8 +66,9 @@ impl Header {
     pub(crate) fn decode_under(rules: Option<&Rules>, bytes: &[u8]) -> Result<Option<(Self, usize)>, Error> {
         let Some(&first) = bytes.first() else { return Ok(None) };
         let (fin, rsv) = (first & 0x80 != 0, first >> 4 & 0b111);
+        // R58, §5.2: "If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket Connection_."
         let opcode = Opcode::new(first & 0xF).ok_or(Violation::ReservedOpcode)?;
-        // §5.5: "All control frames […] MUST NOT be fragmented."
+        // R67, §5.5: "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be fragmented."
         if opcode.is_control() && !fin {
             return Err(Violation::FragmentedControl.into());
         }
@@ -78,11 +79,12 @@ impl Header {
         let Some(&second) = bytes.get(1) else { return Ok(None) };
         let masked = rules.map_or(second & 0x80 != 0, |rules| rules.masked);
         let short_len = short_len(second, masked);
-        // §5.1: a client masks each frame, a server none.
+        // R53, §5.1: "The server MUST close the connection upon receiving a frame that is not masked."
+        // R54, §5.1: "A client MUST close a connection if it detects a masked frame."
         if short_len > LEN_64 {
             return Err(if masked { Violation::Unmasked } else { Violation::Masked }.into());
         }
-        // §5.5: "All control frames MUST have a payload length of 125 bytes or less".
+        // R67, the length.
         if opcode.is_control() && usize::from(short_len) > MAX_CONTROL_LEN {
             return Err(Violation::LongControl.into());
         }
@@ -135,6 +137,7 @@ impl Header {
 /// The payload length and where it ends, from a header whose second byte said `short_len` (§5.2).
 #[inline]
 fn decode_len(short_len: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, Error> {
+    // R61, §5.2: "Multibyte length quantities are expressed in network byte order."
     let field = &bytes[2..];
     match short_len {
         LEN_16 => long_len(LEN_16, field.first_chunk().map(|&len| u16::from_be_bytes(len).into()), field),
@@ -163,11 +166,15 @@ fn greatest_len(form: u8, start: &[u8]) -> u64 {
 
 impl Rules {
     fn check_first(&self, opcode: Opcode, rsv: u8) -> Result<(), Violation> {
-        // RFC 7692 §6: RSV1 on the first frame of a message, and on no other.
+        // R57, §5.2: "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values."
+        // R105, RFC 7692 §6: "An endpoint MUST NOT set the 'Per-Message Compressed' bit of control frames and non-first
+        // fragments of a data message. An endpoint receiving such a frame MUST _Fail the WebSocket Connection_."
         if rsv != 0 && !(rsv == RSV1 && self.max_compressed_len.is_some() && opcode.begins_message()) {
             return Err(Violation::ReservedBit);
         }
-        // §5.4
+        // R62, R63, §5.4: "A fragmented message consists of a single frame with the FIN bit clear and an opcode other
+        // than 0, followed by zero or more frames with the FIN bit clear and the opcode set to 0, and terminated by a
+        // single frame with the FIN bit set and an opcode of 0."
         match opcode {
             Opcode::Continuation if !self.message_open => Err(Violation::UnexpectedContinuation),
             Opcode::Text | Opcode::Binary if self.message_open => Err(Violation::ExpectedContinuation),
@@ -176,6 +183,8 @@ impl Rules {
     }
 
     fn check_len(&self, rsv: u8, len: u64) -> Result<(), Error> {
+        // R70, §10.4: "Implementations that have implementation- and/or platform-specific limitations regarding the
+        // frame size or total message size … MUST protect themselves against exceeding those limits."
         let max_len = if rsv == RSV1 { self.max_compressed_len.unwrap_or(0) } else { self.max_len };
         if len > max_len {
             return Err(Error::TooBig);

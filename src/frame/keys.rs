@@ -11,7 +11,7 @@ use chacha20::{
 /// Where masking keys come from (§5.3, §10.3): a server has none, a client expands its seed, a fresh key a frame.
 pub(crate) enum Keys {
     Server,
-    /// A client that has sent nothing yet.
+    /// A client that has sent nothing yet. All its keys follow from the seed (I12).
     Seed([u8; 32]),
     Client(Box<ChaCha12Rng>),
 }
@@ -20,6 +20,10 @@ impl Keys {
     /// The key of the next frame.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<[u8; 4]> {
+        // R55, I10, §5.1: "a client MUST mask all frames that it sends to the server … A server MUST NOT mask any
+        // frames that it sends to the client."
+        // R56, §5.3: "When preparing a masked frame, the client MUST pick a fresh masking key from the set of allowed
+        // 32-bit values."
         match self {
             Self::Server => None,
             Self::Client(generator) => Some(generator.next_u32().to_le_bytes()),

@@ -50,6 +50,7 @@ fn append_blocks(key: [u8; 4], data: &[u8], out: &mut BytesMut) {
 const BLOCK: usize = 512;
 
 /// The key that fits the payload `by` bytes further on: its bytes rotated to the left.
+// R69, §5.3: "the XOR of octet i of the original data … with octet at index i modulo 4 of the masking key"
 #[inline]
 pub(crate) fn rotate(key: [u8; 4], by: usize) -> [u8; 4] {
     u32::from_le_bytes(key).rotate_right(8 * (by % 4) as u32).to_le_bytes()

@@ -55,8 +55,11 @@ pub fn connect(
     seed: [u8; 32],
     out: &mut BytesMut,
 ) -> Result<Handshake, RequestError> {
+    // R38, §4.1: "Once the client's opening handshake has been sent, the client MUST wait for a response from the
+    // server before sending any further data." The connection comes from the handshake that is returned.
     let handshake = Handshake::new(request, config, seed)?;
     out.reserve(256 + request.target.len());
+    // R36, §4.1: "The method of the request MUST be GET, and the HTTP version MUST be at least 1.1."
     out.extend_from_slice(b"GET ");
     out.extend_from_slice(request.target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
@@ -114,7 +117,8 @@ enum Phase {
 
 impl Handshake {
     fn new(request: &Request<'_>, config: &Config, seed: [u8; 32]) -> Result<Self, RequestError> {
-        // §4.1, item 7: 16 random bytes in base64. What the masks grow from is another part of the same stream.
+        // R37, §4.1: "a nonce consisting of a randomly selected 16-byte value … The nonce MUST be selected randomly for
+        // each connection." What the masks grow from is another part of the same stream.
         let mut random = ChaCha12Rng::from_seed(seed);
         let mut bytes = [0; 48];
         random.fill_bytes(&mut bytes);
@@ -176,6 +180,7 @@ impl Handshake {
     /// drop the handshake.
     pub fn receive_eof(&mut self) -> Result<(), HandshakeError> {
         match core::mem::replace(&mut self.phase, Phase::Closed) {
+            // R52: the transport ended inside the head.
             Phase::Head(_) => Err(HandshakeError::ConnectionLost),
             Phase::Body(response, mut body) => {
                 body.receive_eof();
@@ -231,6 +236,7 @@ impl Handshake {
         loop {
             match &mut self.phase {
                 Phase::Head(scanner) => {
+                    // R51: what follows the head stays in `input`.
                     let Some((head, line)) = scanner.receive(input)? else { return Ok(None) };
                     if let Some(connected) = self.head(head, line)? {
                         return Ok(Some(connected));
@@ -255,7 +261,8 @@ impl Handshake {
         let (status, reason) = (line.status, line.reason);
         match status {
             100 | 102..=199 => {
-                // RFC 9110 §15.2: a client must be able to parse interim answers before the one that counts.
+                // R49, RFC 9110 §15.2: "A client MUST be able to parse one or more 1xx responses received prior to a
+                // final response"
                 self.interim += 1;
                 if self.interim > MAX_INTERIM {
                     return Err(HandshakeError::TooManyInterim { max: MAX_INTERIM });
@@ -263,6 +270,7 @@ impl Handshake {
                 self.phase = Phase::Head(Scanner::new(&self.offer.config));
                 return Ok(None);
             }
+            // R48: a status line of HTTP/1.1.
             101 if line.minor_version == 0 => return Err(HandshakeError::Head(HeadError::Version)),
             _ => {}
         }
@@ -272,6 +280,7 @@ impl Handshake {
             self.done();
             return Ok(Some(connected));
         }
+        // R39, §4.1: "If the status code received from the server is not 101, the client handles the response per HTTP"
         let body = Body::new(status, &response.head, self.offer.config.max_body_len, self.offer.config.max_head_len);
         self.phase = Phase::Body(Box::new(response), body);
         Ok(None)

@@ -1,4 +1,4 @@
-//! One deadline of a machine that has no clock.
+//! One deadline of a machine that has no clock (R91).
 
 use core::time::Duration;
 

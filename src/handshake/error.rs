@@ -204,9 +204,14 @@ impl UpgradeError {
     #[must_use]
     pub const fn fields(self) -> &'static [(&'static str, &'static [u8])] {
         match self {
+            // R1, RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response"
             Self::Method => &[("Allow", b"GET")],
             Self::Connect => &[("allow", b"CONNECT")],
             Self::ConnectVersion => &[("sec-websocket-version", b"13")],
+            // R9, §4.4: "it MUST respond with a |Sec-WebSocket-Version| header field … containing all versions it is
+            // willing to use"
+            // R10, RFC 9110 §15.5.22: "The server MUST send an Upgrade header field in a 426 response to indicate the
+            // required protocol(s)"
             Self::Upgrade | Self::Version => &[("Upgrade", b"websocket"), ("Sec-WebSocket-Version", b"13")],
             _ => &[],
         }

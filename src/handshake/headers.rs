@@ -7,6 +7,8 @@ use crate::grammar::{Invalid, elements, is_token, is_token_byte, token, trim};
 
 /// Whether lists of subprotocols are, together, at least one token and no token twice (§4.1, tenth item).
 pub(crate) fn check_subprotocols<'a>(values: impl Iterator<Item = &'a [u8]> + Clone) -> Result<(), Invalid> {
+    // R14, §4.1: "The elements that comprise this value MUST be non-empty strings with characters in the range U+0021
+    // to U+007E not including separator characters … and MUST all be unique strings."
     let all = values.flat_map(elements);
     let mut count = 0;
     for element in all.clone() {
@@ -62,7 +64,9 @@ impl<'a> Iterator for Subprotocols<'a> {
     }
 }
 
-/// The extensions that a peer lists, in its order of preference; several fields are one list (§11.3.2).
+/// The extensions that a peer lists, in its order of preference; several fields are one list.
+// R16, §11.3.2: "MAY appear multiple times in an HTTP request (which is logically the same as a single
+// |Sec-WebSocket-Extensions| header field that contains all values."
 #[derive(Clone, Debug)]
 pub struct Extensions<'a> {
     fields: Fields<'a>,
@@ -196,6 +200,8 @@ impl<'a> Cursor<'a> {
     /// A token, or a quoted string that is one once it is unquoted.
     fn value(&mut self) -> Result<Cow<'a, [u8]>, Invalid> {
         self.skip_space();
+        // R17, §9.1: "When using the quoted-string syntax variant, the value after quoted-string unescaping MUST
+        // conform to the 'token' ABNF."
         let [b'"', quoted @ ..] = self.0 else { return self.token().map(Cow::Borrowed) };
         let mut unescaped = Vec::new();
         let mut at = 0;

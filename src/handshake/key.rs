@@ -33,14 +33,19 @@ pub(super) fn base64<const N: usize>(bytes: &[u8]) -> [u8; N] {
 }
 
 fn digest(key: &[u8]) -> [u8; 20] {
+    // R11, §4.2.2: "concatenating /key/, defined above in step 4 in Section 4.2.2, with the string … taking the SHA-1
+    // hash of this concatenated value to obtain a 20-byte value and base64-encoding (see Section 4 of [RFC4648]) this
+    // 20-byte hash"
+    // R12, §4.2.2: "It is not necessary for the server to base64-decode the |Sec-WebSocket-Key| value."
     let mut hash = Sha1::new();
     hash.update(key);
     hash.update(GUID);
     hash.finalize().into()
 }
 
-/// §4.2.1, item 5: base64 that decodes to 16 bytes. So 22 characters of the alphabet, of which the last stands for two
-/// bits only, and two of padding.
+/// The key, if it is base64 of 16 bytes: 22 characters of the alphabet, of which the last stands for two bits only, and
+/// two of padding.
+// R6, §4.2.1: "a base64-encoded (see Section 4 of [RFC4648]) value that, when decoded, is 16 bytes in length"
 pub(super) fn valid_key(value: &[u8]) -> Option<[u8; 24]> {
     let key: &[u8; 24] = value.try_into().ok()?;
     let in_alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');

@@ -15,6 +15,7 @@ use crate::{
 };
 
 /// A field that may come at most once.
+// R7, §11.3.1: "The |Sec-WebSocket-Key| header field MUST NOT appear more than once in an HTTP request."
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Once<T> {
     #[default]
@@ -78,7 +79,9 @@ impl Lists {
         }
     }
 
-    /// §9.1: a list has at least one extension.
+    /// Whether all of them keep to the grammar, where a list has at least one extension.
+    // R18, §9.1: "If a value is received … that does not conform to the ABNF below, the recipient of such malformed
+    // data MUST immediately _Fail the WebSocket Connection_."
     fn valid(self) -> bool {
         !self.malformed && (!self.present || self.extensions > 0)
     }
@@ -87,6 +90,7 @@ impl Lists {
 /// Whether two names of fields are the same: most peers write them as the RFC does, which is found out faster.
 #[inline]
 fn same_name(name: &[u8], known: &[u8]) -> bool {
+    // R34, §4.1: "all header field names in both HTTP requests and HTTP responses are case-insensitive"
     name == known || name.eq_ignore_ascii_case(known)
 }
 
@@ -134,6 +138,7 @@ impl<'a> RequestFields<'a> {
                 21 if is(b"Sec-WebSocket-Version") => all.version.add(value),
                 22 if is(b"Sec-WebSocket-Protocol") => all.has_subprotocols = true,
                 24 if is(b"Sec-WebSocket-Extensions") => all.extensions.add(check_extensions(value)),
+                // R20, §4.2.1: "Unknown header fields are ignored, as per [RFC2616]."
                 _ => {}
             }
         }
@@ -160,18 +165,22 @@ impl<'a> RequestFields<'a> {
     where
         'a: 't,
     {
-        // §4.2.1, item 1: a GET request.
+        // R1, §4.2.1: "An HTTP/1.1 or higher GET request"
         if method != b"GET" {
             return Err(UpgradeError::Method);
         }
         let (secure, authority) = self.authority(target)?;
+        // R26 (choice): no body, so that what follows is never taken for frames.
         if self.transfer_encoding || self.content_length() != Ok(0) {
             return Err(UpgradeError::Body);
         }
-        // Items 3 and 4: Upgrade includes "websocket", Connection includes "Upgrade".
+        // R4, §4.2.1: "An |Upgrade| header field containing the value 'websocket', treated as an ASCII case-insensitive
+        // value."
         if !self.upgrade.has_it() {
             return Err(UpgradeError::Upgrade);
         }
+        // R5, §4.2.1: "A |Connection| header field that includes the token 'Upgrade', treated as an ASCII
+        // case-insensitive value."
         if !self.connection.has_it() {
             return Err(UpgradeError::Connection);
         }
@@ -184,6 +193,8 @@ impl<'a> RequestFields<'a> {
 
     /// Item 6: the version is 13.
     pub(super) fn check_version(&self) -> Result<(), UpgradeError> {
+        // R8, §4.2.1: "A |Sec-WebSocket-Version| header field, with a value of 13."
+        // §11.3.5: "MUST NOT appear more than once in an HTTP request"
         if self.version == Once::One(b"13") { Ok(()) } else { Err(UpgradeError::Version) }
     }
 
@@ -202,6 +213,7 @@ impl<'a> RequestFields<'a> {
         'a: 't,
     {
         // Counted rather than searched: a loop without a way out takes many bytes at a time.
+        // R27, RFC 9112 §3.2.2: "A server MUST accept the absolute-form in requests"
         if target.iter().filter(|byte| !byte.is_ascii_graphic() || **byte == b'#').count() > 0 {
             return Err(UpgradeError::Target);
         }
@@ -211,6 +223,9 @@ impl<'a> RequestFields<'a> {
             let target = core::str::from_utf8(target).ok();
             Some(target.and_then(absolute_target).ok_or(UpgradeError::Target)?)
         };
+        // R3, RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request
+        // message that lacks a Host header field and to any request message that contains more than one Host header
+        // field line or a Host header field with an invalid field value."
         let host = self.host.one().and_then(authority).ok_or(UpgradeError::Host)?;
         Ok(absolute.map_or((None, host), |(scheme, authority)| (Some(default_port(scheme) == Some(443)), authority)))
     }
@@ -259,20 +274,32 @@ pub(super) fn check_response<'a, 'o>(
         }
     }
     if let Some(key) = key {
+        // R40, §4.1: "If the response lacks an |Upgrade| header field or the |Upgrade| header field contains a value
+        // that is not an ASCII case-insensitive match for the value 'websocket', the client MUST _Fail the WebSocket
+        // Connection_."
         if !all.upgrade.one().is_some_and(|upgrade| upgrade.eq_ignore_ascii_case(b"websocket")) {
             return Err(HandshakeError::Upgrade);
         }
+        // R41, §4.1: "or the |Connection| header field doesn't contain a token that is an ASCII case-insensitive match
+        // for the value 'Upgrade', the client MUST _Fail the WebSocket Connection_"
         if !all.connection.has_it() {
             return Err(HandshakeError::Connection);
         }
+        // R42, §4.1: "If the response lacks a |Sec-WebSocket-Accept| header field or the |Sec-WebSocket-Accept|
+        // contains a value other than the base64-encoded SHA-1 … the client MUST _Fail the WebSocket Connection_."
+        // R43, §11.3.3: "The |Sec-WebSocket-Accept| header MUST NOT appear more than once in an HTTP response."
         if all.accept != Once::One(&accept(key)) {
             return Err(HandshakeError::Accept);
         }
     }
-    // §11.3.2: the field "MUST NOT appear more than once in an HTTP response".
+    // R45, §11.3.2: "the |Sec-WebSocket-Extensions| header field MUST NOT appear more than once in an HTTP response"
     if all.extensions == Once::Repeated {
         return Err(HandshakeError::Extension(None));
     }
+    // R46, §4.1: "If the response includes a |Sec-WebSocket-Protocol| header field and this header field indicates the
+    // use of a subprotocol that was not present in the client's handshake … the client MUST _Fail the WebSocket
+    // Connection_."
+    // R47, §11.3.4: "the |Sec-WebSocket-Protocol| header field MUST NOT appear more than once in an HTTP response"
     match all.subprotocol {
         Once::Absent => {}
         Once::One(chosen) if offered.any(|offer| offer.as_bytes() == chosen) => {}

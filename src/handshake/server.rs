@@ -101,6 +101,7 @@ impl Handshake {
             self.discard(input);
             return Ok(None);
         };
+        // R30: what follows the head stays in `input`. R35 (choice): nothing is answered before it is complete.
         let Some(head) = scanner.receive(input).transpose() else { return Ok(None) };
         let Some(config) = self.config.take() else { return Ok(None) };
         let request = head.map_err(HandshakeError::Head).and_then(|head| Request::read(head, config));

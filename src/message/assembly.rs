@@ -64,6 +64,7 @@ impl Assembly {
 
     /// A data frame begins, as the rules of its header allow.
     pub(crate) fn begin(&mut self, header: &Header) {
+        // R71, §5.4: "all fragments of a message are of the same type, as set by the first fragment's opcode"
         if header.opcode != Opcode::Continuation {
             self.kind = Some(if header.opcode == Opcode::Text { Kind::Text } else { Kind::Binary });
             self.compressed = header.rsv == RSV1;
@@ -88,6 +89,7 @@ impl Assembly {
             return None;
         }
         let event = match self.open_kind() {
+            // R96, §5.6: "The 'Payload data' is arbitrary binary data"
             Kind::Binary => Ok(Event::Binary(Cow::Borrowed(piece))),
             Kind::Text => utf8::from_utf8(piece).map(|text| Event::Text(Cow::Borrowed(text))),
         };
@@ -135,6 +137,7 @@ impl Assembly {
     /// The message is complete: what was stored is moved out.
     pub(crate) fn finish(&mut self) -> Result<Event<'static>, Error> {
         let Self { kind, cut, store, .. } = self.reset();
+        // R95: the message ends inside a character.
         if cut.missing() > 0 {
             return Err(Error::InvalidUtf8);
         }
@@ -148,6 +151,8 @@ impl Assembly {
                 bytes.shrink_to(2 * bytes.len());
                 Event::Binary(Cow::Owned(bytes))
             }
+            // R65, R72, §5.4: "Clients and servers MUST support receiving both fragmented and unfragmented messages."
+            // This one was empty.
             Store::Nothing if kind == Some(Kind::Text) => Event::Text(Cow::Borrowed("")),
             Store::Nothing => Event::Binary(Cow::Borrowed(&[])),
         })
@@ -210,9 +215,9 @@ impl Assembly {
     }
 }
 
-/// How much to reserve behind `len` bytes for `more`, which `room` may follow, `here` of it at once: up to powers of two,
-/// so that storing takes linear time and holds less than twice what arrived, or two to the power of `usual`; but never more
-/// than can still come.
+/// How much to reserve behind `len` bytes for `more`, which `room` may follow, `here` of it at once: up to powers of
+/// two, so that storing takes linear time (I4) and holds less than twice what arrived, or two to the power of `usual`
+/// (I5); but never more than can still come.
 fn growth(len: usize, capacity: usize, more: usize, here: usize, room: u64, usual: u8) -> usize {
     if capacity - len >= more {
         return 0;

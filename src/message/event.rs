@@ -9,6 +9,7 @@ use crate::{close::CloseFrame, frame::Kind};
 #[non_exhaustive]
 pub enum Event<'b> {
     /// A whole text message.
+    // I11: a `str` is UTF-8.
     Text(Cow<'b, str>),
     /// A whole binary message.
     Binary(Cow<'b, [u8]>),

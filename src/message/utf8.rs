@@ -8,6 +8,8 @@ use crate::error::Error;
 pub(crate) struct Invalid;
 
 impl From<Invalid> for Error {
+    // R93, §8.1: "When an endpoint is to interpret a byte stream as UTF-8 but finds that the byte stream is not, in
+    // fact, a valid UTF-8 stream, that endpoint MUST _Fail the WebSocket Connection_."
     fn from(_: Invalid) -> Self {
         Self::InvalidUtf8
     }
@@ -31,6 +33,8 @@ pub(crate) fn valid_prefix(bytes: &[u8]) -> &str {
 }
 
 /// The start of a character whose rest has not arrived: between two calls it is all that is kept of a text.
+// R92, §5.6: "a particular text frame might include a partial UTF-8 sequence; however, the whole message MUST contain
+// valid UTF-8."
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cut {
     bytes: [u8; 3],
@@ -84,7 +88,7 @@ impl Cut {
 
     /// `bytes`, if some character can begin so.
     fn start_of(bytes: &[u8]) -> Result<Self, Invalid> {
-        // The second byte decides about overlong forms, surrogates and the end of Unicode.
+        // R94: the second byte decides about overlong forms, surrogates and the end of Unicode.
         let second = match bytes.first() {
             Some(0xE0) => 0xA0..=0xBF,
             Some(0xED) => 0x80..=0x9F,

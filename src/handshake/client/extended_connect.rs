@@ -87,6 +87,7 @@ impl ExtendedConnect {
         fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> Result<(Connection, Response), HandshakeError> {
         let response = Response::from_parts(status, fields);
+        // R117: 2xx takes the place of 101.
         if !matches!(status, 200..=299) {
             return Err(HandshakeError::Rejected(Box::new(response)));
         }

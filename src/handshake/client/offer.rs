@@ -125,6 +125,8 @@ impl Offer {
     /// §4.1, condition 5: the extensions of the answer are among those that were offered, which is at most one.
     #[cfg(feature = "deflate")]
     fn extend(&self, connection: &mut Connection, extensions: Option<&[u8]>) -> Result<(), HandshakeError> {
+        // R44, §4.1: "the use of an extension that was not present in the client's handshake … the client MUST _Fail
+        // the WebSocket Connection_"
         let Some(extensions) = extensions else { return Ok(()) };
         let answer = sole_extension(extensions).filter(|answer| answer.name == deflate::NAME);
         let (Some(answer), Some(settings)) = (answer, &self.config.deflate) else {

@@ -149,7 +149,7 @@ impl<'a> Request<'a> {
         if let Some(origin) = self.origin {
             write::check_value("Origin", origin.as_bytes())?;
         }
-        // §4.1, item 10: "elements that MUST all be unique strings".
+        // R14, §4.1: "and MUST all be unique strings."
         let mut names: Vec<&str> = self.subprotocols.to_vec();
         names.sort_unstable();
         let twice = names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);

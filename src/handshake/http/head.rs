@@ -85,6 +85,7 @@ impl StartLine for RequestLine {
             Err(httparse::Error::Version) if names_a_version(bytes) => return Err(HeadError::Version),
             Err(error) => return Err(malformed(error).into()),
         };
+        // R2: HTTP/1.1, and no other version.
         if request.version == Some(0) {
             return Err(HeadError::Version);
         }
@@ -115,6 +116,7 @@ impl StartLine for StatusLine {
         if response.code.is_some_and(|status| !matches!(status, 100..=599)) {
             return Err(Malformed::StartLine.into());
         }
+        // R48: with or without a reason phrase.
         let (httparse::Status::Complete(len), Some(minor_version), Some(status)) =
             (parsed, response.version, response.code)
         else {

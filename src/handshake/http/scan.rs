@@ -1,9 +1,9 @@
 //! The way of a head (RFC 9112 §2 to §5) from the bytes of a transport to a [`Head`]: [`Scanner`].
 //!
 //! A head that arrives in one piece is parsed in place. Every other head is scanned byte by byte, up to the first byte
-//! that no head can have there. Its start line is judged at its CRLF, a field line as it arrives, so that a line that no
-//! head can have fails at its CRLF at the latest. The whole is parsed at its end. Both ways find the same, and at most the
-//! limit is held.
+//! that no head can have there. Its start line is judged at its CRLF, a field line as it arrives, so that a line that
+//! no head can have fails at its CRLF at the latest. The whole is parsed at its end. Both ways find the same (I2), and
+//! at most the limit is held (R28, R50).
 
 use alloc::vec::Vec;
 use core::marker::PhantomData;
@@ -181,6 +181,8 @@ impl<S: StartLine> Scanner<S> {
     }
 
     fn first_byte(&mut self, byte: u8) -> Result<(), HeadError> {
+        // R24, RFC 9112 §2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at least
+        // one empty line (CRLF) received prior to the request-line"
         self.place = match byte {
             _ if S::begins_with(byte) => Place::Line,
             b'\r' if S::AFTER_EMPTY_LINES => Place::BeforeLf,
@@ -195,7 +197,7 @@ impl<S: StartLine> Scanner<S> {
     fn line(&mut self, window: &[u8]) -> Result<usize, HeadError> {
         let run = self.within_limit(window);
         let len = find_control(run).unwrap_or(run.len());
-        // RFC 9110 §5.5: no field value has a DEL. One in the start line is judged with that.
+        // R25, RFC 9110 §5.5: no field value has a DEL. One in the start line is judged with that.
         if self.fields > 0 && run[..len].contains(&DEL) {
             return Err(Malformed::FieldValue.into());
         }
@@ -228,6 +230,8 @@ impl<S: StartLine> Scanner<S> {
                 Ok(len)
             }
             Some(&byte) if is_control(byte) => Err(control(byte).into()),
+            // R22, RFC 9112 §5.1: "A server MUST reject, with a response status code of 400 (Bad Request), any received
+            // request message that contains whitespace between a header field name and colon."
             Some(_) => Err(Malformed::FieldName.into()),
         }
     }
@@ -245,6 +249,8 @@ impl<S: StartLine> Scanner<S> {
     fn fresh_line(&mut self, byte: u8) -> Result<(), HeadError> {
         self.place = match byte {
             b'\r' => Place::EndLf,
+            // R21, RFC 9112 §5.2: "A server that receives an obs-fold in a request message … MUST either reject the
+            // message by sending a 400 (Bad Request)"
             b' ' | b'\t' => return Err(Malformed::Folding.into()),
             _ if self.fields == self.max_fields => return Err(HeadError::TooManyFields { max: self.max_fields }),
             _ => {
@@ -259,14 +265,17 @@ impl<S: StartLine> Scanner<S> {
 
 /// Why a line does not have this control character.
 fn control(byte: u8) -> Malformed {
+    // R23 (choice), R25, RFC 9110 §5.5: "a recipient of CR, LF, or NUL within a field value MUST either reject the
+    // message"
     if byte == b'\n' { Malformed::BareLf } else { Malformed::ControlCharacter }
 }
 
 fn expect_lf(byte: u8) -> Result<(), HeadError> {
+    // R23, RFC 9112 §2.2: "A recipient of such a bare CR MUST consider that element to be invalid"
     if byte == b'\n' { Ok(()) } else { Err(Malformed::BareCr.into()) }
 }
 
-/// Appends, with room for twice as much, but never for more than the limit.
+/// Appends, with room for twice as much, but never for more than the limit (R29, I5).
 fn hold(held: &mut Vec<u8>, bytes: &[u8], limit: usize) {
     let len = held.len() + bytes.len();
     if held.capacity() < len {

@@ -53,10 +53,12 @@ pub(crate) fn answer<'a>(
     for (name, value) in fields.clone() {
         field(out, name, value);
     }
-    // RFC 9110 §7.8: whoever sends Upgrade names it in Connection.
+    // R10, RFC 9110 §7.8: "A sender of Upgrade MUST also send an 'Upgrade' connection option in the Connection header
+    // field"
     let upgrade = fields.clone().any(|(name, _)| name.eq_ignore_ascii_case("upgrade"));
     field(out, "Connection", if upgrade { b"Upgrade, close" } else { b"close" });
-    // RFC 9110 §8.6: no length with 204; with 304 it would be that of another answer.
+    // R32, RFC 9110 §8.6: "A server MUST NOT send a Content-Length header field in any response with a status code of
+    // 1xx (Informational) or 204 (No Content)." With 304 it would be that of another answer.
     if !matches!(status, 204 | 304) {
         out.extend_from_slice(b"Content-Length: ");
         decimal(out, body.len() as u64);

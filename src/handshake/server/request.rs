@@ -33,6 +33,7 @@ use crate::{
 };
 
 /// What the handshake writes into a 101 itself, or what has no place there (RFC 9110 §8.6, RFC 9112 §6.1).
+// R33, RFC 9112 §6.1: "A server MUST NOT send a Transfer-Encoding header field in any response with … 1xx"
 const MANAGED_IN_101: [&str; 9] = [
     "connection",
     "upgrade",
@@ -213,6 +214,7 @@ impl Request {
             Once::One(page) => Some(self.head.bytes(page)),
             Once::Repeated => return Err(UpgradeError::Origin),
         };
+        // R31, §4.2.2: "it MUST return an appropriate HTTP error code (e.g., 403 Forbidden)"
         let is_allowed = self.config.origin.allows(page, opening.secure, self.head.bytes(opening.authority));
         if is_allowed { Ok(opening.key) } else { Err(UpgradeError::Origin) }
     }
@@ -285,7 +287,7 @@ impl Request {
     }
 
     fn check_response(&self, response: &Response<'_>) -> Result<(), ResponseError> {
-        // §4.2.2, item 5.5: a subprotocol that the client offered.
+        // R13, §4.2.2: "The value chosen MUST be derived from the client's handshake"
         if let Some(chosen) = response.subprotocol
             && !self.subprotocols().any(|offer| offer == chosen)
         {
@@ -303,6 +305,8 @@ impl Request {
     #[cfg(feature = "deflate")]
     fn extend(&self, connection: &mut Connection) -> Option<String> {
         let settings = self.config.deflate.as_ref()?;
+        // R15, §9: "A server MUST NOT respond with any extension not requested by the client."
+        // R104, RFC 7692 §5: "An element preceding another element has higher preference."
         let (answer, agreement) = self.deflate_offers().find_map(Result::ok)?;
         connection.set_deflate(agreement, settings);
         Some(answer.to_string())
@@ -319,6 +323,7 @@ impl Request {
     /// [`Config::deflate`] is off.
     #[cfg(feature = "deflate")]
     pub fn deflate_offers(&self) -> impl Iterator<Item = Result<(deflate::Params, Agreement), Declined>> {
+        // R19: other extensions are ignored.
         let offers = self.extensions().filter(|extension| extension.name == deflate::NAME);
         let settings = self.config.deflate;
         offers.map_while(move |offer| {
@@ -344,6 +349,7 @@ impl Request {
         }
         write::check_fields(fields, &MANAGED)?;
         self.answer.give()?;
+        // R32: an answer of the application.
         write::answer(out, status, &fields.iter().copied(), body, self.method() == "HEAD");
         self.answer.refuse();
         Ok(())

@@ -51,7 +51,7 @@ pub struct Accepted<'a> {
 }
 
 impl Accepted<'_> {
-    /// 101; for an extended CONNECT 200 (RFC 8441 §5).
+    /// 101; for an extended CONNECT 200 (R117; RFC 8441 §5).
     #[must_use]
     pub fn status(&self) -> u16 {
         if self.accept.is_some() { 101 } else { 200 }
