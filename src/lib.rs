@@ -87,15 +87,15 @@
 //! | [`backoff`] | when a client tries again, and after what | §7.2.3 |
 //! | [`driver`] | the I/O loop without I/O: which system call is next, what counts as time, how it ends | §5.5, §7 |
 //! | `handshake/` | the opening handshake of both roles, and a client's redirects and proxies | §4, RFC 8441 |
-//! | [`connection`] | the machine: `receive`, `send`, `close`, and its deadlines in `timer` | §5 to §7 |
+//! | [`connection`] | the machine: `receive`, `send`, `close`; its `stage` of life, its deadlines in `timer` | §5 to §7 |
 //! | [`config`] | every limit and its reason | |
 //! | [`deflate`] | permessage-deflate | RFC 7692 |
-//! | [`message`] | events and pieces of messages; putting them together in `assembly`; text as it arrives in `utf8` | §5.4, §5.6, §8.1 |
+//! | [`message`] | events and messages; `assembly` of pieces, and of text in `utf8` | §5.4, §5.6, §8.1 |
 //! | [`close`] | what a Close frame says, and how a connection ended | §5.5.1, §7 |
-//! | [`frame`] | opcodes, and the rules of a `header`; `decode` and `encode`; masking in `mask` and `keys` | §5.2, §5.3 |
+//! | [`frame`] | opcodes; the rules of a `header`; `decode`, `encode`; masking in `mask`, `keys` | §5.2, §5.3 |
 //! | [`error`] | whose fault it was | §7.1.7 |
 //! | `close_code.rs` | the codes that a Close frame may have | §7.4 |
-//! | `inbox.rs`, `outbox.rs` | what a driver keeps: input that is not whole; output in order, large parts by reference | |
+//! | `inbox.rs`, `outbox.rs` | buffers: input that is not whole; output, large parts by reference | |
 //! | [`time`] | a moment, as an argument | |
 #![no_std]
 #![forbid(unsafe_code)]

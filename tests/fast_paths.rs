@@ -186,6 +186,14 @@ fn while_a_pong_waits_for_room_the_fast_paths_are_shut() {
     connection.send_text("x", out.tail()).unwrap();
     assert_eq!(out.tail(), &b"\x8A\x02ho\x81\x01x"[..]);
 
+    // Room that a Ping finds.
+    out.tail().extend_from_slice(&[0; 20_000]);
+    assert_eq!(hear(&mut connection, &mut out, b"\x89\x02ha"), Ok(true));
+    out.tail().clear();
+    connection.ping(b"", out.tail()).unwrap();
+    connection.send_text("x", out.tail()).unwrap();
+    assert_eq!(out.tail(), &b"\x8A\x02ha\x89\0\x81\x01x"[..]);
+
     // And what is sent by reference.
     out.tail().extend_from_slice(&[0; 20_000]);
     assert_eq!(hear(&mut connection, &mut out, b"\x89\x02he"), Ok(true));

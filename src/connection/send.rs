@@ -80,28 +80,33 @@ impl Connection {
         }
     }
 
-    /// Begins a frame whose payload of `len` bytes the caller writes itself, by `writev` or `sendfile`, or piece by piece:
-    /// its header, and what masks the payload. With `fin` it ends its message, otherwise more pieces follow, as with
-    /// [`Connection::send_chunk`].
+    /// Begins a frame whose payload of `len` bytes the caller writes itself, by `writev` or `sendfile`, or piece by
+    /// piece: its header, and what masks the payload. With `fin` it ends its message, otherwise more pieces follow, as
+    /// with [`Connection::send_chunk`].
     ///
     /// Header and payload go behind all that `out` holds and before all that is appended later;
     /// [`Outbox`] keeps that order. The length and the UTF-8 of the payload are the caller's word.
     ///
     /// # Errors
     ///
-    /// As [`Connection::send_chunk`]; [`SendError::MessageOpen`] also inside a message that `send_chunk` compresses, and
-    /// [`SendError::TooLong`] from 2⁶³ bytes on (§5.2).
+    /// As [`Connection::send_chunk`]; [`SendError::MessageOpen`] also inside a message that `send_chunk` compresses,
+    /// and [`SendError::TooLong`] from 2⁶³ bytes on (§5.2).
     pub fn send_header(&mut self, kind: Kind, len: u64, fin: bool) -> Result<(FrameHead, Masker), SendError> {
         if len >> 63 != 0 {
             return Err(SendError::TooLong);
         }
         let opcode = self.next_fragment(kind)?;
-        if opcode == Opcode::Continuation && self.codec.as_ref().is_some_and(|codec| codec.is_sending()) {
+        if let Some(codec) = &self.codec
+            && opcode == Opcode::Continuation
+            && codec.is_sending()
+        {
             return Err(SendError::MessageOpen);
         }
         let mask = self.slow(|this| {
             this.begin_data(kind, fin);
-            if let Some(codec) = this.codec.as_mut().filter(|_| opcode != Opcode::Continuation) {
+            if let Some(codec) = &mut this.codec
+                && opcode.begins_message()
+            {
                 codec.send_plain();
             }
             this.keys.next()
@@ -151,10 +156,11 @@ impl Connection {
     }
 
     /// Sends a Pong that nobody asked for, of at most 125 bytes (§5.5.3), or the answer to an
-    /// [`Event::Ping`](crate::Event::Ping) when [`auto_pong`](crate::Config::auto_pong) is off. It never takes the place of
-    /// an automatic answer.
+    /// [`Event::Ping`](crate::Event::Ping) when [`auto_pong`](crate::Config::auto_pong) is off. It never takes the
+    /// place of an automatic answer.
     ///
-    /// A Pong may follow our own Close: §5.5.2 asks for an answer to each Ping "unless it already received a Close frame".
+    /// A Pong may follow our own Close: §5.5.2 asks for an answer to each Ping "unless it already received a Close
+    /// frame".
     ///
     /// # Errors
     ///
@@ -195,8 +201,10 @@ impl Connection {
             return self.send_any(kind, &payload, out.tail());
         }
         self.may_send(Opcode::of(kind))?;
-        self.slow(|this| this.write_owed_pong(out.tail()));
-        let (head, mut masker) = self.send_header(kind, payload.len() as u64, true)?;
+        let (head, mut masker) = self.slow(|this| {
+            this.write_owed_pong(out.tail());
+            this.send_header(kind, payload.len() as u64, true)
+        })?;
         if !masker.is_identity() {
             let mut bytes = BytesMut::from(payload);
             masker.apply(&mut bytes);
@@ -235,8 +243,12 @@ impl Connection {
     /// The opcode of the next frame of a fragmented message, which it opens, continues or ends (§5.4).
     #[inline]
     fn next_fragment(&self, kind: Kind) -> Result<Opcode, SendError> {
-        let opcode = if self.sending == Some(kind) { Opcode::Continuation } else { Opcode::of(kind) };
-        self.may_send(opcode).map(|()| opcode)
+        let opcode = match self.sending {
+            Some(open) if open == kind => Opcode::Continuation,
+            Some(_) | None => Opcode::of(kind),
+        };
+        self.may_send(opcode)?;
+        Ok(opcode)
     }
 
     /// A data frame is sent, the last one of its message if it has `fin`.

@@ -43,7 +43,8 @@ pub(super) enum Phase {
     Over,
 }
 
-/// The deadlines of one connection. They know no clock: what happens is noted, and dated at the next [`Timers::handle`].
+/// The deadlines of one connection. They know no clock: what happens is noted, and dated at the next
+/// [`Timers::handle`].
 #[derive(Debug)]
 pub(super) struct Timers {
     news: u8,
@@ -114,8 +115,8 @@ impl Timers {
         }
     }
 
-    /// The connection is no longer open: from the next date on `close_timeout` runs, for all of the closing handshake and
-    /// for the peer's end.
+    /// The connection is no longer open: from the next date on `close_timeout` runs, for all of the closing handshake
+    /// and for the peer's end.
     pub(super) fn closing_began(&mut self) {
         self.awaited = false;
         self.news = news::BEGAN;

@@ -247,7 +247,8 @@ impl Inflater {
         Inflated { used, output: &self.buffer[..made], stop }
     }
 
-    /// Appends the tail, and finds out whether the stream is complete with it. What a broken one makes of it is nothing.
+    /// Appends the tail, and finds out whether the stream is complete with it. What a broken one makes of it is
+    /// nothing.
     fn probe(&mut self, output: Range<usize>) -> (usize, Stop) {
         let (mut probed, mut made, mut behind_tail) = (0, output.start, false);
         loop {

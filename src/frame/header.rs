@@ -1,5 +1,5 @@
-//! The header of a frame (RFC 6455 §5.2): all rules that it can break, in the order of its bytes, so that each is seen at
-//! the first byte that proves it.
+//! The header of a frame (RFC 6455 §5.2): all rules that it can break, in the order of its bytes, so that each is seen
+//! at the first byte that proves it.
 
 use core::{fmt, ops::Deref};
 
@@ -42,8 +42,8 @@ pub(crate) struct Rules {
     pub(crate) message_open: bool,
     /// The most payload that a data frame may have now, unless it begins a compressed message.
     pub(crate) max_len: u64,
-    /// The most payload of the first frame of a compressed message; `None` without permessage-deflate, which gives RSV1 its
-    /// meaning.
+    /// The most payload of the first frame of a compressed message; `None` without permessage-deflate, which gives RSV1
+    /// its meaning.
     pub(crate) max_compressed_len: Option<u64>,
     /// Whether the message may have one more fragment.
     pub(crate) more_fragments: bool,
@@ -170,7 +170,7 @@ impl Rules {
         // §5.4
         match opcode {
             Opcode::Continuation if !self.message_open => Err(Violation::UnexpectedContinuation),
-            _ if self.message_open && opcode.begins_message() => Err(Violation::ExpectedContinuation),
+            Opcode::Text | Opcode::Binary if self.message_open => Err(Violation::ExpectedContinuation),
             _ => Ok(()),
         }
     }

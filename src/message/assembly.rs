@@ -24,7 +24,8 @@ pub(crate) struct Assembly {
     /// Payload bytes that its headers announced.
     len: u64,
     store: Store,
-    /// How much to reserve at first, as the exponent of a power of two: as much as the last message needed that was stored.
+    /// How much to reserve at first, as the exponent of a power of two: as much as the last message needed that was
+    /// stored.
     usual: u8,
 }
 
@@ -210,9 +211,9 @@ impl Assembly {
     }
 }
 
-/// How much to reserve behind `len` bytes for `more`, which `room` may follow, `here` of it at once: up to powers of two,
-/// so that storing takes linear time and holds less than twice what arrived, or two to the power of `usual`; but never more
-/// than can still come.
+/// How much to reserve behind `len` bytes for `more`, which `room` may follow, `here` of it at once: up to powers of
+/// two, so that storing takes linear time and holds less than twice what arrived, or two to the power of `usual`; but
+/// never more than can still come.
 fn growth(len: usize, capacity: usize, more: usize, here: usize, room: u64, usual: u8) -> usize {
     if capacity - len >= more {
         return 0;
