@@ -89,7 +89,8 @@ pub struct CloseInfo {
     pub clean: bool,
     /// Whether the peer closed in the middle of a fragmented message.
     pub incomplete_message: bool,
-    /// Bytes of output that the transport never accepted, as far as a [`Driver`](crate::Driver) knows: 0 after a clean end.
+    /// Bytes of output that the transport never accepted, as far as a [`Driver`](crate::Driver) knows: 0 after a clean
+    /// end.
     pub unwritten: u64,
     /// What failed. `None` for a clean end, and while the end is still open.
     pub cause: Option<Error>,

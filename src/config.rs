@@ -91,8 +91,9 @@ pub struct Config {
     pub idle_timeout: Option<Duration>,
     /// How long the closing handshake, and then the peer's end of the connection, may take. 10 s.
     pub close_timeout: Option<Duration>,
-    /// How long a [`Driver`](crate::Driver) waits while output is pending and the transport accepts none of it; each accepted
-    /// byte restarts the wait. 60 s: longer than any pause of a network that recovers. Without a driver it has no effect.
+    /// How long a [`Driver`](crate::Driver) waits while output is pending and the transport accepts none of it; each
+    /// accepted byte restarts the wait. 60 s: longer than any pause of a network that recovers. Without a driver it has
+    /// no effect.
     ///
     /// After our Close, as long as a part of that is unwritten, this is the only deadline.
     pub stall_timeout: Option<Duration>,

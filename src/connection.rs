@@ -183,9 +183,9 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`Error::KeepaliveTimeout`], [`Error::IdleTimeout`] or [`Error::CloseTimeout`], once;
-    /// [`Connection::transport`] is [`Transport::Abort`] then. So it is, without an error, when both sides have closed and
-    /// the peer's end of the transport does not come in time.
+    /// [`Error::KeepaliveTimeout`], [`Error::IdleTimeout`] or [`Error::CloseTimeout`], once; [`Connection::transport`]
+    /// is [`Transport::Abort`] then. So it is, without an error, when both sides have closed and the peer's end of the
+    /// transport does not come in time.
     pub fn handle_timeout(&mut self, now: Timestamp, out: &mut BytesMut) -> Result<(), Error> {
         let due = self.timers.handle(self.stage.phase(), now);
         if due.is_none() && self.owed_pong.is_none() {
@@ -209,8 +209,8 @@ impl Connection {
         })
     }
 
-    /// The transport accepted the last byte of a keepalive Ping, or a part of other output behind which more waits: the peer
-    /// takes what it is sent.
+    /// The transport accepted the last byte of a keepalive Ping, or a part of other output behind which more waits: the
+    /// peer takes what it is sent.
     pub(crate) fn progress(&mut self, is_ping: bool) {
         if is_ping {
             self.timers.ping_written();
@@ -262,8 +262,8 @@ impl Connection {
         matches!(self.keys, Keys::Server)
     }
 
-    /// Does what is not on a fast path. All that a fast path depends on changes in here only: its bounds are computed again
-    /// at the one exit.
+    /// Does what is not on a fast path. All that a fast path depends on changes in here only: its bounds are computed
+    /// again at the one exit.
     #[inline]
     fn slow<T>(&mut self, operation: impl FnOnce(&mut Self) -> T) -> T {
         let result = operation(self);

@@ -1,8 +1,8 @@
 //! permessage-deflate (RFC 7692): what both sides agree on, as data. The codec itself is in `deflate/codec.rs`.
 //!
-//! Off unless [`Config::deflate`](crate::Config::deflate) is set. Compression lets an attacker who can place text beside
-//! a secret guess the secret from the length of the result, and every compressed byte of a peer may cost as much work as
-//! a thousand plain ones; whoever switches it on should know that neither matters to them.
+//! Off unless [`Config::deflate`](crate::Config::deflate) is set. Compression lets an attacker who can place text
+//! beside a secret guess the secret from the length of the result, and every compressed byte of a peer may cost as much
+//! work as a thousand plain ones; whoever switches it on should know that neither matters to them.
 
 pub(crate) mod codec;
 
@@ -45,8 +45,8 @@ impl Default for Deflate {
     /// Level 3, windows of 32 KiB, memory level 8, context takeover both ways, messages from 64 bytes on, no bound on
     /// the ratio.
     ///
-    /// Level 3, because JSON of 256 bytes to 64 KiB takes it 0.34 to 0.72 of the time of level 6, for a tenth more bytes;
-    /// level 1 takes a tenth of its time, for a quarter to a half more. A connection holds 48 bytes for it until
+    /// Level 3, because JSON of 256 bytes to 64 KiB takes it 0.34 to 0.72 of the time of level 6, for a tenth more
+    /// bytes; level 1 takes a tenth of its time, for a quarter to a half more. A connection holds 48 bytes for it until
     /// something is compressed, then 380 KiB for its own window, and 55 KiB for its peer's.
     fn default() -> Self {
         Self {
@@ -63,8 +63,8 @@ impl Default for Deflate {
 }
 
 impl Deflate {
-    /// Little memory: no context takeover in either direction, so that nothing is kept between messages, and a window of
-    /// 4 KiB with memory level 5 while one is compressed, which takes 170 KiB for so long; or 55 KiB to inflate one.
+    /// Little memory: no context takeover in either direction, so that nothing is kept between messages, and a window
+    /// of 4 KiB with memory level 5 while one is compressed, which takes 170 KiB for so long; or 55 KiB to inflate one.
     #[must_use]
     pub fn low_memory() -> Self {
         Self { mem_level: 5, window_bits: 12, context_takeover: false, peer_context_takeover: false, ..Self::default() }

@@ -29,7 +29,8 @@ pub enum Error {
     CloseTimeout,
     /// Output waited, and the transport accepted none of it for the stall timeout. Nothing more is sent.
     StallTimeout,
-    /// The connection ended before all output was written; [`CloseInfo::unwritten`](crate::CloseInfo::unwritten) counts it.
+    /// The connection ended before all output was written; [`CloseInfo::unwritten`](crate::CloseInfo::unwritten) counts
+    /// it.
     Unwritten,
     /// The application called [`fail`](crate::Connection::fail) with this code.
     Failed(CloseCode),

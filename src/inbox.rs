@@ -22,8 +22,8 @@ const RETAINED: usize = 1 << 20;
 ///
 /// Most programs need no more than an array that they read into. With [`Delivery::InPlace`](crate::Delivery::InPlace)
 /// what is left of the input has to stay in front of what is read next; that is kept here, in a buffer that grows with
-/// what has come, and never by more than that and one read, [`read_len`](Self::read_len). A long frame is read exactly to
-/// its end, so that nothing has to be moved.
+/// what has come, and never by more than that and one read, [`read_len`](Self::read_len). A long frame is read exactly
+/// to its end, so that nothing has to be moved.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -87,8 +87,8 @@ impl Inbox {
 
     /// Where the next bytes go that are read, behind those that are kept; never empty.
     ///
-    /// `missing` is what [`Connection::missing`](crate::Connection::missing) says: of a payload of 8 KiB and more no more
-    /// is read than that.
+    /// `missing` is what [`Connection::missing`](crate::Connection::missing) says: of a payload of 8 KiB and more no
+    /// more is read than that.
     pub fn room(&mut self, missing: u64) -> &mut [u8] {
         let (kept, read_len) = (self.unread.len(), self.read_len as usize);
         let payload_len = missing.saturating_add(kept as u64);
@@ -110,7 +110,8 @@ impl Inbox {
                 self.buffer.copy_within(self.unread.clone(), 0);
                 self.unread = 0..kept;
             } else if missing > 0 && left > 0 {
-                // It grows when it is full, to twice as much or all: so that takes linear time, however short the reads.
+                // It grows when it is full, to twice as much or all: so that takes linear time, however short the
+                // reads.
                 len = left;
             } else {
                 // Room for the header too that stands in front of the next frame of this length.
@@ -136,7 +137,8 @@ impl Inbox {
         self.is_long &= !self.is_first;
     }
 
-    /// The first `count` bytes of `buffer` were read, elsewhere; `missing` is what [`room`](Self::room) would have been told.
+    /// The first `count` bytes of `buffer` were read, elsewhere; `missing` is what [`room`](Self::room) would have been
+    /// told.
     ///
     /// Where nothing is kept, the two buffers are exchanged and nothing is copied. For whoever has to own what it reads
     /// into, as completion I/O does.
@@ -192,8 +194,8 @@ impl Inbox {
         self.unread.is_empty()
     }
 
-    /// It is empty, and serves another connection. What the last frame was like says nothing of the next one; and where it
-    /// ended may lie beyond the end of a shorter buffer that takes the place of this one.
+    /// It is empty, and serves another connection. What the last frame was like says nothing of the next one; and where
+    /// it ended may lie beyond the end of a shorter buffer that takes the place of this one.
     pub(crate) fn forget(&mut self) {
         (self.unread, self.is_long, self.is_first) = (0..0, false, false);
     }
@@ -221,7 +223,8 @@ impl Inbox {
     }
 
     /// Gives a buffer to the next borrower, and keeps the last few bytes in a small one of its own; not while a larger
-    /// part of a frame lies in it, unless the buffer is longer than twice that and one read. One of more than 1 MiB is freed.
+    /// part of a frame lies in it, unless the buffer is longer than twice that and one read. One of more than 1 MiB is
+    /// freed.
     pub fn return_buffer(&mut self, buffer: &mut Box<[u8]>) {
         let kept = self.unread.len();
         let may_stay = self.buffer.len() <= kept.saturating_mul(2).saturating_add(self.read_len as usize);

@@ -83,8 +83,8 @@ impl Outbox {
         }
     }
 
-    /// All that it holds, part by part in order, as shared bytes: for whoever has to own what it writes, as completion I/O
-    /// does. Nothing is copied, and nothing is removed; that is for [`advance`](Buf::advance), when it was written.
+    /// All that it holds, part by part in order, as shared bytes: for whoever has to own what it writes, as completion
+    /// I/O does. Nothing is copied, and nothing is removed; that is for [`advance`](Buf::advance), when it was written.
     ///
     /// More may be appended meanwhile.
     pub fn parts(&mut self) -> impl Iterator<Item = Bytes> {

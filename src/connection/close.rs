@@ -34,8 +34,8 @@ impl Connection {
     /// Fails the connection (§7.1.7): a Close with this code and reason, then nothing more. For what only the
     /// application can judge, such as [`CloseCode::POLICY_VIOLATION`]; no answer of the peer is waited for.
     ///
-    /// The reason is cut to 123 bytes, between characters. Without effect on a connection that is closed already; when a
-    /// Close was sent before, no second one is.
+    /// The reason is cut to 123 bytes, between characters. Without effect on a connection that is closed already; when
+    /// a Close was sent before, no second one is.
     pub fn fail(&mut self, code: CloseCode, reason: &str, out: &mut BytesMut) {
         if self.state() == State::Closed {
             return;
@@ -104,7 +104,8 @@ impl Connection {
         self.slow(|this| Err(this.end_unclean(Error::StallTimeout)))
     }
 
-    /// `bytes` of output were never written. That is a failure unless all that was lost is our answer to the peer's Close.
+    /// `bytes` of output were never written. That is a failure unless all that was lost is our answer to the peer's
+    /// Close.
     #[cold]
     pub(crate) fn abandon(&mut self, bytes: u64) -> Result<(), Error> {
         self.slow(|this| {

@@ -64,11 +64,11 @@ impl Connection {
         }
     }
 
-    /// With [`Delivery::InPlace`], how many bytes the payload lacks that is kept in the input; 0 when none is, so that any
-    /// number may be read.
+    /// With [`Delivery::InPlace`], how many bytes the payload lacks that is kept in the input; 0 when none is, so that
+    /// any number may be read.
     ///
-    /// Nothing has to be moved when no more is read than that. The limits hold for it already, but it is the peer's word:
-    /// a buffer grows with what has come.
+    /// Nothing has to be moved when no more is read than that. The limits hold for it already, but it is the peer's
+    /// word: a buffer grows with what has come.
     #[must_use]
     pub fn missing(&self) -> u64 {
         if self.is_in_place() { self.decoder.remaining() } else { 0 }
@@ -76,13 +76,13 @@ impl Connection {
 
     /// Reports the end of the input: no byte will come any more. Write `out`, then close the transport.
     ///
-    /// A deadline remains until you drop the connection: [`close_timeout`](crate::Config::close_timeout) from here, or what
-    /// is left of it. When it passes, [`transport`](Self::transport) is [`Transport::Abort`].
+    /// A deadline remains until you drop the connection: [`close_timeout`](crate::Config::close_timeout) from here, or
+    /// what is left of it. When it passes, [`transport`](Self::transport) is [`Transport::Abort`].
     ///
     /// # Errors
     ///
-    /// None after a clean close. [`Error::ConnectionLost`] when the peer's Close is missing (§7.1.5: 1006), or the error
-    /// that ended the connection before.
+    /// None after a clean close. [`Error::ConnectionLost`] when the peer's Close is missing (§7.1.5: 1006), or the
+    /// error that ended the connection before.
     pub fn receive_eof(&mut self) -> Result<(), Error> {
         self.slow(|this| {
             // R90, §7.2.1: "If at any point the underlying transport layer connection is unexpectedly lost, the client

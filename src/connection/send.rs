@@ -81,9 +81,9 @@ impl Connection {
         }
     }
 
-    /// Begins a frame whose payload of `len` bytes the caller writes itself, by `writev` or `sendfile`, or piece by piece:
-    /// its header, and what masks the payload. With `fin` it ends its message, otherwise more pieces follow, as with
-    /// [`Connection::send_chunk`].
+    /// Begins a frame whose payload of `len` bytes the caller writes itself, by `writev` or `sendfile`, or piece by
+    /// piece: its header, and what masks the payload. With `fin` it ends its message, otherwise more pieces follow, as
+    /// with [`Connection::send_chunk`].
     ///
     /// Header and payload go behind all that `out` holds and before all that is appended later;
     /// [`Outbox`] keeps that order. The length and the UTF-8 of the payload are the caller's word.
@@ -160,10 +160,11 @@ impl Connection {
     }
 
     /// Sends a Pong that nobody asked for, of at most 125 bytes (§5.5.3), or the answer to an
-    /// [`Event::Ping`](crate::Event::Ping) when [`auto_pong`](crate::Config::auto_pong) is off. It never takes the place of
-    /// an automatic answer.
+    /// [`Event::Ping`](crate::Event::Ping) when [`auto_pong`](crate::Config::auto_pong) is off. It never takes the
+    /// place of an automatic answer.
     ///
-    /// A Pong may follow our own Close: §5.5.2 asks for an answer to each Ping "unless it already received a Close frame".
+    /// A Pong may follow our own Close: §5.5.2 asks for an answer to each Ping "unless it already received a Close
+    /// frame".
     ///
     /// # Errors
     ///

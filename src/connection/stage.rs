@@ -35,8 +35,8 @@ impl Stage {
         *self = Self::Closing(Box::new(info));
     }
 
-    /// Nothing more is received or sent. The transport is closed at least as firmly as `transport` says; what an earlier
-    /// end demanded of it stays.
+    /// Nothing more is received or sent. The transport is closed at least as firmly as `transport` says; what an
+    /// earlier end demanded of it stays.
     pub(super) fn end(&mut self, transport: Transport) -> &mut CloseInfo {
         *self = match mem::replace(self, Self::Open) {
             Self::Open => Self::Closed { info: Box::default(), transport, discarded: 0 },

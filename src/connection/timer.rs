@@ -115,8 +115,8 @@ impl Timers {
         }
     }
 
-    /// The connection is no longer open: from the next date on `close_timeout` runs, for all of the closing handshake and
-    /// for the peer's end.
+    /// The connection is no longer open: from the next date on `close_timeout` runs, for all of the closing handshake
+    /// and for the peer's end.
     pub(super) fn closing_began(&mut self) {
         self.awaited = false;
         self.news = news::BEGAN;

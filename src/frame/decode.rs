@@ -59,8 +59,8 @@ impl Decoder {
         piece
     }
 
-    /// Unmasks what `input` has of the payload behind the `kept` bytes of it that it begins with, and takes nothing: what
-    /// is unmasked now.
+    /// Unmasks what `input` has of the payload behind the `kept` bytes of it that it begins with, and takes nothing:
+    /// what is unmasked now.
     pub(crate) fn payload_behind<'a>(&mut self, kept: usize, input: &'a mut [u8]) -> &'a mut [u8] {
         self.payload(usize::MAX, &mut input.get_mut(kept..).unwrap_or_default())
     }

@@ -42,8 +42,8 @@ pub(crate) struct Rules {
     pub(crate) message_open: bool,
     /// The most payload that a data frame may have now, unless it begins a compressed message.
     pub(crate) max_len: u64,
-    /// The most payload of the first frame of a compressed message; `None` without permessage-deflate, which gives RSV1 its
-    /// meaning.
+    /// The most payload of the first frame of a compressed message; `None` without permessage-deflate, which gives RSV1
+    /// its meaning.
     pub(crate) max_compressed_len: Option<u64>,
     /// Whether the message may have one more fragment.
     pub(crate) more_fragments: bool,

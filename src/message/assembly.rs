@@ -24,7 +24,8 @@ pub(crate) struct Assembly {
     /// Payload bytes that its headers announced.
     len: u64,
     store: Store,
-    /// How much to reserve at first, as the exponent of a power of two: as much as the last message needed that was stored.
+    /// How much to reserve at first, as the exponent of a power of two: as much as the last message needed that was
+    /// stored.
     usual: u8,
 }
 

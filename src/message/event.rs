@@ -135,7 +135,8 @@ impl From<&[u8]> for Message {
 /// How [`Connection::receive`](crate::Connection::receive) hands out messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Delivery {
-    /// Whole: [`Event::Text`](crate::Event::Text) and [`Event::Binary`](crate::Event::Binary). A message that arrives in pieces is stored, up to its limit.
+    /// Whole: [`Event::Text`](crate::Event::Text) and [`Event::Binary`](crate::Event::Binary). A message that arrives
+    /// in pieces is stored, up to its limit.
     #[default]
     Messages,
     /// Whole, and lent even when they arrive in pieces, without a copy: as long as the only frame of a message is not
