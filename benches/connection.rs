@@ -1,5 +1,6 @@
-//! Many connections: what one echoed message of 16 bytes costs a server when they take turns. `floor` reads and writes one
-//! cache line of as much memory as a connection has, and copies the same bytes: no implementation misses the cache less.
+//! Many connections: what one echoed message of 16 bytes costs a server when they take turns. `floor` reads and writes
+//! one cache line of as much memory as a connection has, and copies the same bytes: no implementation misses the cache
+//! less.
 
 use std::hint::black_box;
 

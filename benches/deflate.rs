@@ -52,7 +52,8 @@ fn bench(c: &mut Criterion, name: &str, settings: &Deflate, len: usize) {
         });
     });
 
-    // Each message is decompressed in the context of those before it; the first refers to nothing, so it may come again.
+    // Each message is decompressed in the context of those before it; the first refers to nothing, so it may come
+    // again.
     let (mut server, mut client) = pair(settings);
     let frames: Vec<BytesMut> = texts
         .iter()

@@ -1,7 +1,7 @@
 //! Linear time (I4), as counted work: what could be slow, for `benches/linear.sh`, which counts the instructions.
 //!
-//! Without arguments it prints the names of the cases. With a name and a length it receives about that many bytes, in each
-//! delivery and cut in several ways.
+//! Without arguments it prints the names of the cases. With a name and a length it receives about that many bytes, in
+//! each delivery and cut in several ways.
 
 #[path = "../tests/support/mod.rs"]
 mod support;

@@ -2,9 +2,9 @@
 //!
 //! `cargo run --release --example mio_server -- --listen 127.0.0.1:9001`
 //!
-//! sansock's `Driver` makes the decisions of the loop, and [`Driver::turn`] performs the system calls. Everything here is
-//! mio's: accepting, readiness, deadlines, and shutdown. All connections share one set of buffers. Only a peer that is slow
-//! to take its answers keeps buffers of its own, so an idle connection costs its entry in the table.
+//! sansock's `Driver` makes the decisions of the loop, and [`Driver::turn`] performs the system calls. Everything here
+//! is mio's: accepting, readiness, deadlines, and shutdown. All connections share one set of buffers. Only a peer that
+//! is slow to take its answers keeps buffers of its own, so an idle connection costs its entry in the table.
 
 use std::{
     io::{self, ErrorKind},

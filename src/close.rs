@@ -113,8 +113,8 @@ impl CloseInfo {
     }
 
     /// Whether the connection ended by a transient failure: its [`cause`](CloseInfo::cause) is transient, or the peer
-    /// sent 1001 (going away), 1011 (internal error), 1012 (restart), 1013 (overload) or 1014 (bad gateway). A normal end is
-    /// not transient, nor are the codes from 3000 on, whose meaning the application defines.
+    /// sent 1001 (going away), 1011 (internal error), 1012 (restart), 1013 (overload) or 1014 (bad gateway). A normal
+    /// end is not transient, nor are the codes from 3000 on, whose meaning the application defines.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match (&self.cause, &self.received) {

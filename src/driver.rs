@@ -1,9 +1,9 @@
 //! [`Driver`]: the I/O loop around a connection, without I/O and without a clock.
 //!
-//! A [`Connection`](crate::Connection) turns bytes into events. Around it every program needs the same loop, and that loop
-//! is where most bugs of WebSocket programs are: when to read while output waits, what counts as silence of the peer, how
-//! a connection ends so that nothing is lost and nothing hangs. The driver makes these decisions. Your event loop asks it
-//! for the next [`Step`], does the one system call that the step names, and reports the result:
+//! A [`Connection`](crate::Connection) turns bytes into events. Around it every program needs the same loop, and that
+//! loop is where most bugs of WebSocket programs are: when to read while output waits, what counts as silence of the
+//! peer, how a connection ends so that nothing is lost and nothing hangs. The driver makes these decisions. Your event
+//! loop asks it for the next [`Step`], does the one system call that the step names, and reports the result:
 //!
 //! ```
 //! use std::io::{ErrorKind::{Interrupted, WouldBlock}, Read, Write};
@@ -76,23 +76,24 @@
 //!    while input is delivered, and *sends*, appended through [`parts`](Driver::parts). Reading pauses only while more
 //!    than 128 KiB of answers plus the length of the queued sends wait. So at most this much is held: twice what you
 //!    queued, 128 KiB, one answer, one message. Queue no more than you want to hold.
-//! 2. **Time is an argument**, asked for only when nothing else is left to do. It should advance only while somebody waits
-//!    for the transport: then a busy program does not blame its peer for silence.
-//! 3. **Progress is life.** While output waits, each byte that the transport accepts counts as a sign of life. A keepalive
-//!    Ping of ours does not: only the time for its answer restarts when its last byte was accepted.
-//! 4. **No write stalls forever.** Output of which nothing is accepted for [`stall_timeout`](crate::Config::stall_timeout)
-//!    ends the connection. Until the last byte of our Close is accepted, only this deadline runs; from then on
-//!    [`close_timeout`](crate::Config::close_timeout) is absolute. So closing loses nothing that a living peer takes, and
-//!    output that was never written is an error.
+//! 2. **Time is an argument**, asked for only when nothing else is left to do. It should advance only while somebody
+//!    waits for the transport: then a busy program does not blame its peer for silence.
+//! 3. **Progress is life.** While output waits, each byte that the transport accepts counts as a sign of life. A
+//!    keepalive Ping of ours does not: only the time for its answer restarts when its last byte was accepted.
+//! 4. **No write stalls forever.** Output of which nothing is accepted for
+//!    [`stall_timeout`](crate::Config::stall_timeout) ends the connection. Until the last byte of our Close is
+//!    accepted, only this deadline runs; from then on [`close_timeout`](crate::Config::close_timeout) is absolute. So
+//!    closing loses nothing that a living peer takes, and output that was never written is an error.
 //! 5. **Half-close.** A peer that ended its half still gets its answers. An end of input is never lost.
 //! 6. **Fairness.** After 8 reads in a row the step is [`Yield`](Step::Yield).
-//! 7. **Failing.** The peer is told, then its input is discarded (at most 1 MiB, at most `close_timeout`), so that a reset
-//!    does not overtake our Close.
+//! 7. **Failing.** The peer is told, then its input is discarded (at most 1 MiB, at most `close_timeout`), so that a
+//!    reset does not overtake our Close.
 //! 8. **No needless system calls.** All that one read brought is delivered before its answers are written in one go.
 //!
-//! No bounded memory solves these two: two peers whose handlers answer each other with more than the pipe between them and
-//! 128 KiB hold stop reading until the other reads, until a deadline ends it; give such a protocol a window of its own. And
-//! an application that queues without looking at [`queued`](Driver::queued): the driver keeps what you give it.
+//! No bounded memory solves these two: two peers whose handlers answer each other with more than the pipe between them
+//! and 128 KiB hold stop reading until the other reads, until a deadline ends it; give such a protocol a window of its
+//! own. And an application that queues without looking at [`queued`](Driver::queued): the driver keeps what you give
+//! it.
 //!
 //! # Memory
 //!
@@ -195,8 +196,8 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// A driver of a machine for which `received` was read already, and which has written `out`: a client's request, for
-    /// instance, is there before its machine.
+    /// A driver of a machine for which `received` was read already, and which has written `out`: a client's request,
+    /// for instance, is there before its machine.
     pub fn from_parts(machine: M, received: Vec<u8>, out: Outbox) -> Self {
         let mut driver = Self::new(machine);
         if !received.is_empty() || !out.is_empty() {
@@ -216,16 +217,16 @@ impl<M: Machine> Driver<M> {
         self
     }
 
-    /// The transport holds nothing back that was written to it, as a socket does and a TLS stream or a `BufWriter` does not:
-    /// the step is never [`Flush`](Step::Flush).
+    /// The transport holds nothing back that was written to it, as a socket does and a TLS stream or a `BufWriter` does
+    /// not: the step is never [`Flush`](Step::Flush).
     #[must_use]
     pub fn unbuffered(mut self) -> Self {
         self.is_unbuffered = true;
         self
     }
 
-    /// The driver of the next machine on the same transport: of the connection, after its handshake. What was read and not
-    /// received, what is not written yet, and the state of the transport stay.
+    /// The driver of the next machine on the same transport: of the connection, after its handshake. What was read and
+    /// not received, what is not written yet, and the state of the transport stay.
     pub fn replace<N: Machine>(self, next: N) -> Driver<N> {
         Driver {
             machine: next,
@@ -256,10 +257,10 @@ impl<M: Machine> Driver<M> {
         self.reads = 0;
     }
 
-    /// There may be something to read. With `is_closed` the peer has ended its half, which a read has to find behind the data;
-    /// otherwise a read that leaves room is the last one until the transport is readable again. If the source of readiness
-    /// does not tell, or if a read may return less than there is, as with TLS, pass `true`: that costs a read that finds
-    /// nothing.
+    /// There may be something to read. With `is_closed` the peer has ended its half, which a read has to find behind
+    /// the data; otherwise a read that leaves room is the last one until the transport is readable again. If the source
+    /// of readiness does not tell, or if a read may return less than there is, as with TLS, pass `true`: that costs a
+    /// read that finds nothing.
     #[inline]
     pub fn readable(&mut self, is_closed: bool) {
         // An end that was told before is still to be found.
@@ -333,8 +334,8 @@ impl<M: Machine> Driver<M> {
         self.is_mute
     }
 
-    /// Why the machine failed; once. To be asked for when the step is [`Done`](Step::Done): until then the peer is being
-    /// told.
+    /// Why the machine failed; once. To be asked for when the step is [`Done`](Step::Done): until then the peer is
+    /// being told.
     pub fn take_error(&mut self) -> Option<M::Error> {
         self.error.take().map(|error| *error)
     }

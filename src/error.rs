@@ -79,8 +79,8 @@ impl Error {
         }
     }
 
-    /// Whether another connection may succeed: the transport or the peer was gone or too late. A peer that broke a rule or a
-    /// limit would do so again, and [`Failed`](Error::Failed) is the program's own decision.
+    /// Whether another connection may succeed: the transport or the peer was gone or too late. A peer that broke a rule
+    /// or a limit would do so again, and [`Failed`](Error::Failed) is the program's own decision.
     #[must_use]
     pub const fn is_transient(self) -> bool {
         match self {

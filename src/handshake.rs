@@ -1,8 +1,8 @@
 //! The opening handshake (RFC 6455 §4), both roles, as typestates that end by yielding a [`Connection`].
 //!
 //! [`server`] reads a request and answers it, [`client`] writes one and reads the answer. Both read a head byte by byte
-//! or all at once, and leave what follows it in the caller's buffer: the first frames may be there already. What decides
-//! is written over a list of header fields, so that requests that an HTTP library parsed take the same code:
+//! or all at once, and leave what follows it in the caller's buffer: the first frames may be there already. What
+//! decides is written over a list of header fields, so that requests that an HTTP library parsed take the same code:
 //! [`server::Request::from_parts`], [`client::connect_parts`]; over HTTP/2 and HTTP/3 (RFC 8441, RFC 9220)
 //! [`server::Request::from_fields`], [`client::extended_connect`].
 //!

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! A [`Connection`] is a value. It owns no socket, no clock, no task, no randomness and no buffer; whoever has a socket
-//! drives it: a thread, an async runtime, an `io_uring` loop, a microcontroller, a fuzzer, a simulator. The thin modules in
-//! `adapter` do that for the common cases. What it is not: an HTTP server, a TLS stack, a runtime.
+//! drives it: a thread, an async runtime, an `io_uring` loop, a microcontroller, a fuzzer, a simulator. The thin
+//! modules in `adapter` do that for the common cases. What it is not: an HTTP server, a TLS stack, a runtime.
 //!
 //! # The loop
 //!
@@ -39,17 +39,17 @@
 //!   [`Delivery::InPlace`] keep what is left of it, which an [`Inbox`] does.
 //! - After any call, and before acting on its error, write `out`. Then do what
 //!   [`transport`](Connection::transport) says.
-//! - Call [`handle_timeout`](Connection::handle_timeout) once at the start, after each batch of `receive`s and commands,
-//!   and when [`poll_timeout`](Connection::poll_timeout) is due. The end of the input does not end time: a deadline remains
-//!   until you drop the connection.
+//! - Call [`handle_timeout`](Connection::handle_timeout) once at the start, after each batch of `receive`s and
+//!   commands, and when [`poll_timeout`](Connection::poll_timeout) is due. The end of the input does not end time: a
+//!   deadline remains until you drop the connection.
 //! - Back-pressure is to stop reading while `out` is longer than you like.
 //!
-//! A [`Driver`] obeys this contract for you: your event loop asks it for the next system call. The module [`driver`] has the
-//! loop around it, and the rules that it follows.
+//! A [`Driver`] obeys this contract for you: your event loop asks it for the next system call. The module [`driver`]
+//! has the loop around it, and the rules that it follows.
 //!
 //! What the peer did wrong is an [`Error`], its Close frame already in `out`; what the caller did wrong is a
-//! [`SendError`], and nothing was sent or changed. However the input is cut, the events, the output and the error are the
-//! same.
+//! [`SendError`], and nothing was sent or changed. However the input is cut, the events, the output and the error are
+//! the same.
 //!
 //! # What it costs
 //!
@@ -72,10 +72,10 @@
 //! | after a message each way, default settings | 444 thousand more: 56 to receive, 388 to send |
 //! | after a message each way, `Deflate::low_memory()` | 48 more; while one is compressed 173 thousand |
 //!
-//! The memory is what `cargo test --release --test deflate_memory -- --nocapture memory_of_a_connection` prints. A message
-//! that arrives whole is lent from the caller's buffer without an allocation; one that arrives in pieces is stored in one
-//! block, at first as long as the last such message, that grows with what has arrived, or stays in the caller's buffer
-//! ([`Delivery::InPlace`]).
+//! The memory is what `cargo test --release --test deflate_memory -- --nocapture memory_of_a_connection` prints. A
+//! message that arrives whole is lent from the caller's buffer without an allocation; one that arrives in pieces is
+//! stored in one block, at first as long as the last such message, that grows with what has arrived, or stays in the
+//! caller's buffer ([`Delivery::InPlace`]).
 //!
 //! # Where things are
 //!

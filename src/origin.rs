@@ -67,8 +67,8 @@ impl OriginPolicy {
         self
     }
 
-    /// §10.2: whether this page, the value of the Origin field, may connect to the server `authority`, a valid host with
-    /// an optional port. `secure` is known if the request itself says whether it came over TLS.
+    /// §10.2: whether this page, the value of the Origin field, may connect to the server `authority`, a valid host
+    /// with an optional port. `secure` is known if the request itself says whether it came over TLS.
     pub(crate) fn allows(&self, page: Option<&[u8]>, secure: Option<bool>, authority: &[u8]) -> bool {
         let Some(value) = page else { return self.allows_absent };
         // The form that browsers send when neither names a port. The rest is for the other cases.

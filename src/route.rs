@@ -85,8 +85,8 @@ impl<'a> Route<'a> {
     /// Follows at most this many redirects in a row. With 0, a redirect is
     /// [`Rejected`](HandshakeError::Rejected), as any other refusal.
     ///
-    /// A redirect may lead anywhere, also to servers that only this client can reach. So follow none if others choose the
-    /// URI.
+    /// A redirect may lead anywhere, also to servers that only this client can reach. So follow none if others choose
+    /// the URI.
     #[must_use]
     pub fn max_redirects(mut self, count: u8) -> Self {
         self.follows = count > 0;

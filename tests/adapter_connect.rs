@@ -1,4 +1,5 @@
-//! What `connect` of the adapters does to a socket: it tunes it, and without TLS it says nothing to a server that needs TLS.
+//! What `connect` of the adapters does to a socket: it tunes it, and without TLS it says nothing to a server that needs
+//! TLS.
 #![cfg(all(feature = "blocking", feature = "getrandom"))]
 
 #[path = "support/watchdog.rs"]

@@ -42,8 +42,8 @@ async fn fails_after(websocket: &mut WebSocket, failure: Failure, waits: u64) {
     assert!((millis(waits - 50)..millis(waits + 50)).contains(&waited), "{waited:?}");
 }
 
-/// The peer may have answered the Ping while the program was busy, so the rest of its time begins when the program waits again;
-/// also when the program comes back just after the timer rang.
+/// The peer may have answered the Ping while the program was busy, so the rest of its time begins when the program
+/// waits again; also when the program comes back just after the timer rang.
 #[tokio::test(start_paused = true)]
 async fn a_busy_program_does_not_blame_its_peer_for_a_ping_without_an_answer() {
     let _watchdog = watchdog();

@@ -1,4 +1,5 @@
-//! The scenarios of all adapters, over threads and tokio. `sansock-compio` and `integration` run them over compio and smol.
+//! The scenarios of all adapters, over threads and tokio. `sansock-compio` and `integration` run them over compio and
+//! smol.
 #![cfg(all(feature = "blocking", feature = "getrandom"))]
 
 #[path = "support/runtimes.rs"]

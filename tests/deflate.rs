@@ -467,7 +467,8 @@ fn r111_a_compressed_frame_may_be_longer_than_its_message_but_not_by_much() {
     let header = frame(Role::Client, 0xC2, &vec![0; 70_000])[..10].to_vec();
     let trace = feed(&mut receiver(Role::Client, &config), &header, &[usize::MAX]);
     assert_eq!(trace.error, Some(Error::TooBig));
-    // Whatever a sender does with a message of that length passes, also in the smallest stored blocks that flushing makes.
+    // Whatever a sender does with a message of that length passes, also in the smallest stored blocks that flushing
+    // makes.
     let data = Random(5).bytes(1000);
     let payload = [&[0x00, 0xE8, 0x03, 0x17, 0xFC], &data[..], &[0x00]].concat();
     let trace =

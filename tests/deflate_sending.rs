@@ -264,7 +264,8 @@ fn compress_survives_what_is_no_message() {
     sender.connection.send_text(&long, &mut sender.out).unwrap();
     assert!(!sender.message().2, "a Ping is no message");
 
-    // Decided in the middle of a message, it is for the next one; also when that one's payload is written by the caller.
+    // Decided in the middle of a message, it is for the next one; also when that one's payload is written by the
+    // caller.
     sender.connection.send_chunk(&Chunk::text(&*long, false), &mut sender.out).unwrap();
     sender.connection.compress(Compress::Never);
     sender.connection.send_chunk(&Chunk::text(&*long, true), &mut sender.out).unwrap();

@@ -1,5 +1,5 @@
-//! [`Driver`] as dialogues over a simulated network on a virtual clock: one test for each rule of `sansock::driver`, for
-//! each finding that led to it, and for each subtlety that a first version got wrong.
+//! [`Driver`] as dialogues over a simulated network on a virtual clock: one test for each rule of `sansock::driver`,
+//! for each finding that led to it, and for each subtlety that a first version got wrong.
 
 #[path = "support/network.rs"]
 mod network;
@@ -263,7 +263,8 @@ fn a_slow_but_steady_reader_is_not_given_up() {
     }
 }
 
-/// driver.md 5: what lies in the pipe is invisible. The slowest peer that survives takes it within interval and timeout.
+/// driver.md 5: what lies in the pipe is invisible. The slowest peer that survives takes it within interval and
+/// timeout.
 #[test]
 fn the_slowest_reader_that_survives_empties_the_pipe_within_interval_and_timeout() {
     for (capacity, survives) in [(4 * KIB, true), (256 * KIB, true), (380_000, true), (420_000, false)] {
@@ -528,7 +529,8 @@ fn an_end_of_input_is_noticed_in_whatever_order_the_edges_are_told() {
     }
 }
 
-/// The end of the input is for the machine when all before it was delivered, even if answers have to be written meanwhile.
+/// The end of the input is for the machine when all before it was delivered, even if answers have to be written
+/// meanwhile.
 #[test]
 fn an_end_of_input_does_not_overtake_the_input_before_it() {
     let input = masked(&frame(0x82, &vec![7; 10_000])).repeat(40);
@@ -643,8 +645,8 @@ fn lent_buffers_carry_nothing_over() {
     }
 }
 
-/// SEED=497930: three connections, of which one keeps the buffer that another one left, while the third is not sure that it
-/// has delivered everything. That one panicked.
+/// SEED=497930: three connections, of which one keeps the buffer that another one left, while the third is not sure
+/// that it has delivered everything. That one panicked.
 #[test]
 fn buffers_that_another_connection_kept_are_not_looked_into() {
     let config = config().delivery(sansock::Delivery::InPlace);

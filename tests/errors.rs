@@ -1,5 +1,5 @@
-//! The caller's errors and those of the handshake name the values that are wrong. An error that adds words to another has
-//! it as its source; one that only wraps another is shown as that one.
+//! The caller's errors and those of the handshake name the values that are wrong. An error that adds words to another
+//! has it as its source; one that only wraps another is shown as that one.
 
 use std::error::Error;
 

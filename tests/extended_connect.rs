@@ -1,4 +1,5 @@
-//! The opening handshake over HTTP/2 and HTTP/3: RFC 8441, RFC 9220. What R118 and R119 say of streams is in `hyper.rs`.
+//! The opening handshake over HTTP/2 and HTTP/3: RFC 8441, RFC 9220. What R118 and R119 say of streams is in
+//! `hyper.rs`.
 #![cfg(feature = "handshake")]
 
 use bytes::BytesMut;
@@ -329,7 +330,8 @@ fn judged_field() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// I1: whatever a library hands over is judged, or refused as no request of HTTP/2; what is accepted has what it needs.
+    /// I1: whatever a library hands over is judged, or refused as no request of HTTP/2; what is accepted has what it
+    /// needs.
     #[test]
     fn i1_any_fields_are_judged(changes in vec((0..12_usize, "[:a-zA-Z -]{0,9}", vec(any::<u8>(), 0..9)), 0..6)) {
         let mut fields: Vec<(&str, &[u8])> = REQUEST.into();

@@ -425,8 +425,8 @@ fn r52_an_end_before_the_answer_is_an_error() {
     }
 }
 
-/// R52: after the end of the input a client that is not dropped has what is left of its deadline, and so it has after an
-/// error.
+/// R52: after the end of the input a client that is not dropped has what is left of its deadline, and so it has after
+/// an error.
 #[test]
 fn r52_the_end_of_the_input_does_not_end_time() {
     let at = |seconds| Timestamp::from_duration(Duration::from_secs(seconds));

@@ -80,8 +80,8 @@ fn a_field_of_an_answer_is_known_by_its_whole_name() {
     }
 }
 
-/// R38: "the client MUST wait for a response from the server before sending any further data" (§4.1). There is no connection to
-/// send with before, and what is written until then is the request alone.
+/// R38: "the client MUST wait for a response from the server before sending any further data" (§4.1). There is no
+/// connection to send with before, and what is written until then is the request alone.
 #[test]
 fn r38_a_client_has_written_its_request_and_nothing_more_until_the_answer_is_whole() {
     let mut out = BytesMut::new();

@@ -387,7 +387,8 @@ fn a_buffer_goes_round() {
     assert!(none.is_empty());
 }
 
-/// A few bytes pin at most 16 KiB: a buffer that is no longer stays where it is, a longer one goes to the next borrower.
+/// A few bytes pin at most 16 KiB: a buffer that is no longer stays where it is, a longer one goes to the next
+/// borrower.
 #[test]
 fn what_is_left_of_a_read_pins_at_most_16_kib() {
     for (len, stays) in [(500, true), (16 << 10, true), ((16 << 10) + 1, false), (64 << 10, false)] {

@@ -1,8 +1,8 @@
-//! The table "Where things are" in `src/lib.rs` is true: each module depends only on rows below its own, and the modules of
-//! a folder do not depend on each other in a circle. Files and functions stay short enough to read.
+//! The table "Where things are" in `src/lib.rs` is true: each module depends only on rows below its own, and the
+//! modules of a folder do not depend on each other in a circle. Files and functions stay short enough to read.
 //!
-//! A dependency is a path in the code: `use crate::…`, `use super::…`, or such a path inside an expression. Names that a
-//! module re-exports count for the module that defines them. Tests and comments do not count.
+//! A dependency is a path in the code: `use crate::…`, `use super::…`, or such a path inside an expression. Names that
+//! a module re-exports count for the module that defines them. Tests and comments do not count.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

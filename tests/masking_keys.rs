@@ -1,5 +1,5 @@
-//! Where the masking keys of a client come from (RFC 6455 §5.3, §10.3): from its seed, all of it, by `ChaCha12`; and, behind a
-//! handshake, from a part of the key stream that the handshake did not publish.
+//! Where the masking keys of a client come from (RFC 6455 §5.3, §10.3): from its seed, all of it, by `ChaCha12`; and,
+//! behind a handshake, from a part of the key stream that the handshake did not publish.
 
 mod support;
 

@@ -19,7 +19,8 @@ fn begin(proxy: &str, host: &str, port: u16) -> (Tunnel, BytesMut) {
     (tunnel, out)
 }
 
-/// A conversation whose answers come in these pieces: the result, all that was sent, and what was left of the last piece.
+/// A conversation whose answers come in these pieces: the result, all that was sent, and what was left of the last
+/// piece.
 fn converse(proxy: &str, pieces: &[&[u8]]) -> (Result<bool, ProxyError>, Vec<u8>, Vec<u8>) {
     let (mut tunnel, mut out) = begin(proxy, "server.example", 443);
     let mut left = Vec::new();
@@ -245,8 +246,8 @@ fn a_proxy_that_is_too_slow_is_given_up() {
     assert_eq!(tunnel.handle_timeout(at(99), &mut out), Ok(()));
 }
 
-/// R52: after the end of the input a tunnel that is not dropped has what is left of its deadline, and so it has after an
-/// error.
+/// R52: after the end of the input a tunnel that is not dropped has what is left of its deadline, and so it has after
+/// an error.
 #[test]
 fn r52_the_end_of_the_input_does_not_end_time() {
     let at = |seconds| Timestamp::from_duration(Duration::from_secs(seconds));

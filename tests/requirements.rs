@@ -1,9 +1,9 @@
 //! Every requirement of `docs/requirements.md` has a test, which the list names, and a place in the source, which names
 //! the requirement.
 //!
-//! A test counts for an id in its own name (`r53_…`), in the comments directly above it, or in a comment inside it, where
-//! the assertion stands. Ignored tests do not count: they do not run with `cargo test`. Neither do helpers, module
-//! documentation and strings.
+//! A test counts for an id in its own name (`r53_…`), in the comments directly above it, or in a comment inside it,
+//! where the assertion stands. Ignored tests do not count: they do not run with `cargo test`. Neither do helpers,
+//! module documentation and strings.
 //!
 //! The column of tests is generated. `BLESS=1 cargo test --test requirements` writes it again.
 

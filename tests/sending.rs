@@ -417,7 +417,8 @@ fn a_message_that_is_given_away_is_sent_like_one_that_is_lent() {
     }
 }
 
-/// A client masks bytes that only it holds where they lie; those that others hold it copies, and leaves them as they are.
+/// A client masks bytes that only it holds where they lie; those that others hold it copies, and leaves them as they
+/// are.
 #[test]
 fn shared_bytes_are_the_same_after_they_were_sent() {
     for role in ROLES {

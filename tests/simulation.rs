@@ -75,7 +75,8 @@ struct Plan {
     /// The connections begin with their handshake.
     #[cfg_attr(not(feature = "handshake"), allow(dead_code, reason = "there is none"))]
     shakes_hands: bool,
-    /// Nobody is disturbed for so long that the other may give up, and nothing is cut off: all arrives, and the end is clean.
+    /// Nobody is disturbed for so long that the other may give up, and nothing is cut off: all arrives, and the end is
+    /// clean.
     is_benign: bool,
     /// The run ends before.
     bound: Duration,

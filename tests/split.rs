@@ -26,8 +26,8 @@ use tokio::{
 };
 use watchdog::watchdog;
 
-/// Rule 1: reading pauses while more answers wait than 128 KiB and the queued sends. So a send lets it go on, and the half that
-/// receives has to learn of that.
+/// Rule 1: reading pauses while more answers wait than 128 KiB and the queued sends. So a send lets it go on, and the
+/// half that receives has to learn of that.
 #[tokio::test(start_paused = true)]
 async fn a_send_lets_the_receiver_read_again() {
     let _watchdog = watchdog();

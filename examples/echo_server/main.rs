@@ -1,8 +1,8 @@
 //! A WebSocket server that sends back what it gets, and a page to try it, over a runtime that you choose.
 //!
-//! `cargo run --release --example echo_server`, then open the page that it names. There is also `--runtime mio`, and with
-//! `--features tokio-net` `--runtime tokio`: what each of them needs is in its file here. The same server over smol is in
-//! `integration/examples`, over compio in `crates/sansock-compio/examples`.
+//! `cargo run --release --example echo_server`, then open the page that it names. There is also `--runtime mio`, and
+//! with `--features tokio-net` `--runtime tokio`: what each of them needs is in its file here. The same server over
+//! smol is in `integration/examples`, over compio in `crates/sansock-compio/examples`.
 
 #[path = "../support/accept.rs"]
 mod accept;

@@ -10,9 +10,9 @@ use std::{
 
 /// How long to wait before the next `accept`.
 ///
-/// A connection that ended before it was accepted (ECONNABORTED) says nothing about the next one. Everything else is a lack
-/// of resources, such as descriptors (EMFILE, ENFILE), and passes when a connection has ended. The clients wait in the
-/// backlog until then.
+/// A connection that ended before it was accepted (ECONNABORTED) says nothing about the next one. Everything else is a
+/// lack of resources, such as descriptors (EMFILE, ENFILE), and passes when a connection has ended. The clients wait in
+/// the backlog until then.
 pub(crate) fn pause_after(error: &io::Error) -> Duration {
     match error.kind() {
         ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted => Duration::ZERO,
@@ -21,8 +21,8 @@ pub(crate) fn pause_after(error: &io::Error) -> Duration {
 }
 
 /// Accepts until the listener would block. `accept` accepts one connection and begins to serve it. Returns how long to
-/// wait before the next try, unless the listener becomes ready: a moment after a failure, otherwise forever. Reports the
-/// first failure only: the next ones have the same reason.
+/// wait before the next try, unless the listener becomes ready: a moment after a failure, otherwise forever. Reports
+/// the first failure only: the next ones have the same reason.
 pub(crate) fn accept_all(mut accept: impl FnMut() -> io::Result<()>) -> Duration {
     static REPORTED: AtomicBool = AtomicBool::new(false);
     loop {
@@ -42,8 +42,8 @@ pub(crate) fn accept_all(mut accept: impl FnMut() -> io::Result<()>) -> Duration
     }
 }
 
-/// Accepts a connection, with the `accept` and the `sleep` of a runtime. Reports the first failure only: the next ones have
-/// the same reason.
+/// Accepts a connection, with the `accept` and the `sleep` of a runtime. Reports the first failure only: the next ones
+/// have the same reason.
 pub(crate) async fn accept<A, S, T>(accept: impl Fn() -> A, sleep: impl Fn(Duration) -> S) -> T
 where
     A: Future<Output = io::Result<T>>,

@@ -75,14 +75,14 @@ impl Shutdown {
         self.requested.clone().cancelled_owned()
     }
 
-    /// Waits for `future`, or until a shutdown is requested: then it is dropped, and this is `None`. So it should be safe to
-    /// cancel, as `recv` is.
+    /// Waits for `future`, or until a shutdown is requested: then it is dropped, and this is `None`. So it should be
+    /// safe to cancel, as `recv` is.
     pub(crate) async fn or<F: Future>(&self, future: F) -> Option<F::Output> {
         self.requested.run_until_cancelled(future).await
     }
 
-    /// Calls `callback` when a shutdown is requested, from another thread; at once if it was already. For servers that do
-    /// not await: it wakes them, and must return soon.
+    /// Calls `callback` when a shutdown is requested, from another thread; at once if it was already. For servers that
+    /// do not await: it wakes them, and must return soon.
     pub(crate) fn on_request(&self, callback: impl FnOnce() + Send + 'static) {
         let mut callbacks = self.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_requested() {

@@ -1,7 +1,7 @@
 //! A WebSocket server on hyper that sends back what it gets, over HTTP/1.1 and HTTP/2, and a page to try it.
 //!
-//! `cargo run --release -p sansock-integration --example hyper_server`, then open the page that it names. Browsers speak HTTP/2
-//! only by TLS, with `--tls`.
+//! `cargo run --release -p sansock-integration --example hyper_server`, then open the page that it names. Browsers
+//! speak HTTP/2 only by TLS, with `--tls`.
 
 #[path = "../../examples/support/accept.rs"]
 mod accept;

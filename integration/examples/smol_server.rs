@@ -1,4 +1,5 @@
-//! A WebSocket server on smol that sends back what it gets, and a page to try it: a task for each connection, on one core.
+//! A WebSocket server on smol that sends back what it gets, and a page to try it: a task for each connection, on one
+//! core.
 //!
 //! `cargo run --release -p sansock-integration --example smol_server`, then open the page that it names.
 

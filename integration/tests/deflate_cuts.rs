@@ -1,5 +1,5 @@
-//! Compressed messages of any bytes, cut anywhere: events, output and error depend on the bytes alone, and they are what
-//! an inflater says that knows nothing of cuts.
+//! Compressed messages of any bytes, cut anywhere: events, output and error depend on the bytes alone, and they are
+//! what an inflater says that knows nothing of cuts.
 
 use flate2::{Compression, FlushCompress};
 use proptest::{collection::vec, option, prelude::*};

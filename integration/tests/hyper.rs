@@ -418,8 +418,8 @@ fn a_window_that_stays_shut_holds_no_more_than_the_documented_bound() {
     });
 }
 
-/// R118: a server that does not understand extended CONNECT can be told from one that does, which `http2::connect` waits
-/// for: a client must not ask it.
+/// R118: a server that does not understand extended CONNECT can be told from one that does, which `http2::connect`
+/// waits for: a client must not ask it.
 #[test]
 fn r118_a_server_that_does_not_allow_it_is_known_by_its_settings() {
     run(async {

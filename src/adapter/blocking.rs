@@ -4,10 +4,12 @@
 //! done, or until a deadline of the [`Config`] ends the connection: a peer that says nothing, or takes nothing, cannot
 //! hold a thread for ever.
 //!
-//! **Time.** The clock of a connection runs while a call waits for the socket, so the peer is not timed out while the program is
-//! busy. Each byte that the socket accepts while more output waits is a sign of life, so a slow peer is not timed out either.
+//! **Time.** The clock of a connection runs while a call waits for the socket, so the peer is not timed out while the
+//! program is busy. Each byte that the socket accepts while more output waits is a sign of life, so a slow peer is not
+//! timed out either.
 //!
-//! **Memory.** In addition to the [`Connection`]: output that is not written yet, and 16 KiB for each thread to read into.
+//! **Memory.** In addition to the [`Connection`]: output that is not written yet, and 16 KiB for each thread to read
+//! into.
 
 mod closer;
 #[cfg(feature = "getrandom")]
@@ -95,8 +97,8 @@ pub fn accept_with<S: Socket>(
     }
 }
 
-/// Lets a proxy open a tunnel to `host`, a name or an address without brackets, and port, over a socket that is connected
-/// to the proxy. What comes back leads to the server: TLS, and the opening handshake, go through it.
+/// Lets a proxy open a tunnel to `host`, a name or an address without brackets, and port, over a socket that is
+/// connected to the proxy. What comes back leads to the server: TLS, and the opening handshake, go through it.
 ///
 /// # Errors
 ///
@@ -148,10 +150,10 @@ impl<S: Socket> WebSocket<S> {
     /// Waits for events, and hands each to `handler`, until that returns `Some`; `None` and errors are as in
     /// [`read`](Self::read).
     ///
-    /// Events borrow the read buffer, so nothing is copied; here are also Pings, Pongs, the peer's Close, and the pieces
-    /// that [`Delivery::Chunks`](crate::Delivery) gives. `handler` answers by the commands of the connection, with the
-    /// buffer that it is given. What it appends is written in one go when no further event is here already, or by the
-    /// next call after this one returned; while there is more than 128 KiB of it, nothing is read.
+    /// Events borrow the read buffer, so nothing is copied; here are also Pings, Pongs, the peer's Close, and the
+    /// pieces that [`Delivery::Chunks`](crate::Delivery) gives. `handler` answers by the commands of the connection,
+    /// with the buffer that it is given. What it appends is written in one go when no further event is here already, or
+    /// by the next call after this one returned; while there is more than 128 KiB of it, nothing is read.
     ///
     /// ```no_run
     /// # use sansock::{Config, Event, adapter::blocking::{self, WebSocket}};
@@ -242,8 +244,8 @@ impl<S: Socket> WebSocket<S> {
     }
 
     /// Tells of this connection by `tracing` under this id, from here on: that it opened, the header of each frame, and
-    /// how it ended, with the target `sansock`. A frame is a `TRACE`, a peer that broke a rule a `WARN`, all else a `DEBUG`;
-    /// of payloads only the length is told.
+    /// how it ended, with the target `sansock`. A frame is a `TRACE`, a peer that broke a rule a `WARN`, all else a
+    /// `DEBUG`; of payloads only the length is told.
     ///
     /// To be called right after the handshake: frames that went by before are not told, and one that is half received
     /// confuses.

@@ -5,8 +5,8 @@ use core::cell::Cell;
 use crate::{Buffers, Driver, driver::Machine};
 
 std::thread_local! {
-    /// What the connections of a thread read into and write from. They are taken out while they are in use: a handler may
-    /// drive another connection.
+    /// What the connections of a thread read into and write from. They are taken out while they are in use: a handler
+    /// may drive another connection.
     static BUFFERS: Cell<Buffers> = const { Cell::new(Buffers::new()) };
 }
 

@@ -1,7 +1,7 @@
 //! For those who would rather be called than wait: `run` hands a connection to [`Callbacks`], on a thread or in a task.
 //!
-//! A callback sends by the [`Peer`] that it is given. Who also sends from elsewhere takes the two halves of an asynchronous
-//! adapter instead, and who comes back after an end runs each connection in a loop.
+//! A callback sends by the [`Peer`] that it is given. Who also sends from elsewhere takes the two halves of an
+//! asynchronous adapter instead, and who comes back after an end runs each connection in a loop.
 //!
 //! ```no_run
 //! use sansock::{Config, Message, adapter::{blocking, callbacks::{Callbacks, Peer}}};
@@ -69,8 +69,8 @@ pub trait Callbacks {
     }
 }
 
-/// The other side of a connection, as a callback sees it. What is sent is written when the callbacks for all that came have
-/// returned; while more than 128 KiB wait, nothing is read.
+/// The other side of a connection, as a callback sees it. What is sent is written when the callbacks for all that came
+/// have returned; while more than 128 KiB wait, nothing is read.
 #[derive(Debug)]
 pub struct Peer<'a> {
     connection: &'a mut Connection,

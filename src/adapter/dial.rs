@@ -19,8 +19,8 @@ pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// The attempts to connect to one host.
 ///
 /// Call [`next`](Self::next) and do what it returns, in a loop. When an attempt fails, report it with
-/// [`failed`](Self::failed). When one connects, stop and drop the others: "all other connections attempts that have not yet
-/// succeeded SHOULD be canceled" (§5).
+/// [`failed`](Self::failed). When one connects, stop and drop the others: "all other connections attempts that have not
+/// yet succeeded SHOULD be canceled" (§5).
 #[derive(Debug)]
 pub(super) struct Dial {
     untried: vec::IntoIter<SocketAddr>,
@@ -90,8 +90,8 @@ impl Dial {
     }
 }
 
-/// "Whichever address family is first in the list should be followed by an address of the other address family" (§4); the
-/// order within a family stays.
+/// "Whichever address family is first in the list should be followed by an address of the other address family" (§4);
+/// the order within a family stays.
 fn interleave(addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let mut addresses = addresses.into_iter().peekable();
     let first_is_ipv6 = addresses.peek().is_some_and(SocketAddr::is_ipv6);

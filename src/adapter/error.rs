@@ -1,4 +1,5 @@
-//! Why a call of an adapter failed: one type for all of them, so that a program may change its runtime and keep its `?`.
+//! Why a call of an adapter failed: one type for all of them, so that a program may change its runtime and keep its
+//! `?`.
 
 use std::{
     fmt,
@@ -36,8 +37,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether another attempt may do better; of what the operating system says, all but that something is not supported,
-    /// not allowed or not valid. What a [`Backoff`](crate::Backoff) is for.
+    /// Whether another attempt may do better; of what the operating system says, all but that something is not
+    /// supported, not allowed or not valid. What a [`Backoff`](crate::Backoff) is for.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {

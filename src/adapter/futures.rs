@@ -1,14 +1,14 @@
-//! smol and others: a [`WebSocket`] over anything that is `futures_io`'s `AsyncRead + AsyncWrite`, with a timer that you
-//! bring.
+//! smol and others: a [`WebSocket`] over anything that is `futures_io`'s `AsyncRead + AsyncWrite`, with a timer that
+//! you bring.
 //!
 // Tested by `integration`, which has smol.
 #![cfg_attr(not(doctest), doc = include_str!("futures.md"))]
 //!
 //! The methods are those of [`poll::WebSocket`]; each says what happens when it is cancelled.
 //!
-//! **A stream has to end its outgoing half** in `poll_close`: that is how a server tells a client that it may go. With smol
-//! take `smol::net::TcpStream`, as above. `smol::Async<TcpStream>`, which is `async_io::Async<TcpStream>`, only flushes
-//! there: both sides then wait for each other after their Closes, until
+//! **A stream has to end its outgoing half** in `poll_close`: that is how a server tells a client that it may go. With
+//! smol take `smol::net::TcpStream`, as above. `smol::Async<TcpStream>`, which is `async_io::Async<TcpStream>`, only
+//! flushes there: both sides then wait for each other after their Closes, until
 //! [`close_timeout`](crate::Config::close_timeout) has passed.
 
 use core::{

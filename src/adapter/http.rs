@@ -108,8 +108,8 @@ pub fn accept(
     Ok((connection, answer))
 }
 
-/// What answers a request that was refused, with a line of text that says why. When it was refused by the caller's fault,
-/// a 500 that does not.
+/// What answers a request that was refused, with a line of text that says why. When it was refused by the caller's
+/// fault, a 500 that does not.
 #[must_use]
 pub fn refusal(refused: impl Into<Refused>) -> Response<&'static str> {
     match refused.into() {
@@ -172,8 +172,8 @@ pub fn fields(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
     headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
 }
 
-/// The other way. The handshake checked them by the same rules, but a `HeaderMap` has room for so many and so long names
-/// only.
+/// The other way. The handshake checked them by the same rules, but a `HeaderMap` has room for so many and so long
+/// names only.
 fn headers<'a>(fields: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<HeaderMap, FieldError> {
     let mut headers = HeaderMap::new();
     for (name, value) in fields {

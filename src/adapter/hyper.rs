@@ -1,8 +1,8 @@
 //! hyper 1: the WebSocket behind a request that hyper parsed, or sent. A [`WebSocket`] is that of
 //! [`tokio`].
 //!
-//! Connections of HTTP/1.1 have to be served `with_upgrades()`. For those of HTTP/2 there is the feature `http2`, and they
-//! have to `enable_connect_protocol()`; the same function serves both:
+//! Connections of HTTP/1.1 have to be served `with_upgrades()`. For those of HTTP/2 there is the feature `http2`, and
+//! they have to `enable_connect_protocol()`; the same function serves both:
 //!
 //! ```
 //! use http::{Request, Response};
@@ -49,13 +49,13 @@ use crate::{
     server,
 };
 
-/// A connection over what hyper leaves: the rest of a connection of HTTP/1.1, or a stream of HTTP/2. What hyper had read of
-/// it already comes first.
+/// A connection over what hyper leaves: the rest of a connection of HTTP/1.1, or a stream of HTTP/2. What hyper had
+/// read of it already comes first.
 ///
-/// On a stream of HTTP/2, hyper accepts up to four writes before the peer's window has room for them. sansock gives it at
-/// most 16 KiB per write. When the peer never opens its window, the deadlines end the WebSocket and free its output, but what
-/// hyper accepted, `max_send_buf_size` and 64 KiB at most, is held until the stream is reset or the connection of HTTP/2
-/// ends. hyper's `max_concurrent_streams` bounds how many such streams a connection can have.
+/// On a stream of HTTP/2, hyper accepts up to four writes before the peer's window has room for them. sansock gives it
+/// at most 16 KiB per write. When the peer never opens its window, the deadlines end the WebSocket and free its output,
+/// but what hyper accepted, `max_send_buf_size` and 64 KiB at most, is held until the stream is reset or the connection
+/// of HTTP/2 ends. hyper's `max_concurrent_streams` bounds how many such streams a connection can have.
 pub type WebSocket = tokio::WebSocket<Stream>;
 
 /// A request that waits for its answer, and the connection or stream that it came by.
@@ -101,13 +101,13 @@ impl Upgrade {
         &self.request
     }
 
-    /// Accepts the request, if it asks for a WebSocket. The answer is for hyper to send, without a body; the WebSocket is
-    /// ready when that is done, so it has to be awaited in a task of its own.
+    /// Accepts the request, if it asks for a WebSocket. The answer is for hyper to send, without a body; the WebSocket
+    /// is ready when that is done, so it has to be awaited in a task of its own.
     ///
     /// # Errors
     ///
-    /// Those of [`http::accept`]; [`http::refusal`] answers them. Of the WebSocket: the client is gone, or the connection is
-    /// not served `with_upgrades()`.
+    /// Those of [`http::accept`]; [`http::refusal`] answers them. Of the WebSocket: the client is gone, or the
+    /// connection is not served `with_upgrades()`.
     pub fn accept(
         &self,
         response: &server::Response<'_>,

@@ -1,22 +1,23 @@
 //! What all asynchronous adapters are: a [`WebSocket`] over anything that polls, an [`Io`].
 //!
-//! `adapter::tokio`, `adapter::futures` and the crate `sansock-compio` make an `Io` of the sockets and the timers of their
-//! runtimes, and give the types here shorter names. For another runtime whose sockets report readiness, implement [`Io`]. If its
-//! operations own their buffers, as with `io_uring` or IOCP, implement [`OwnedRead`] and [`OwnedWrite`], and use
-//! [`Completion`].
+//! `adapter::tokio`, `adapter::futures` and the crate `sansock-compio` make an `Io` of the sockets and the timers of
+//! their runtimes, and give the types here shorter names. For another runtime whose sockets report readiness, implement
+//! [`Io`]. If its operations own their buffers, as with `io_uring` or IOCP, implement [`OwnedRead`] and [`OwnedWrite`],
+//! and use [`Completion`].
 //!
 //! **Cancellation.** Nothing of a connection lives in a future. Each may be dropped at any time, as `select!` and
 //! timeouts do, and what it had begun is gone on with by the next call; each method says what that means.
 //!
-//! **Time.** The clock of a connection runs while a call waits for the transport. It stops when the call returns or its future
-//! is dropped, so the peer is not timed out while the program is busy. Each byte of output that the transport accepts while
-//! more waits is a sign of life, so a slow peer is not timed out either. Deadlines are kept, and Pings answered, while a call
-//! waits for the next message: receive even if you expect nothing. A `Stream` has no future to drop: time counts until its
-//! timer rings, and not if the program comes back more than a second later.
+//! **Time.** The clock of a connection runs while a call waits for the transport. It stops when the call returns or its
+//! future is dropped, so the peer is not timed out while the program is busy. Each byte of output that the transport
+//! accepts while more waits is a sign of life, so a slow peer is not timed out either. Deadlines are kept, and Pings
+//! answered, while a call waits for the next message: receive even if you expect nothing. A `Stream` has no future to
+//! drop: time counts until its timer rings, and not if the program comes back more than a second later.
 //!
-//! **Memory.** In addition to the [`Connection`]: output that is not written yet, and what one read brought beyond the message
-//! that was asked for, at most 128 KiB. Read buffers belong to the thread, so an idle connection has none. Reading pauses
-//! while more than 128 KiB of answers plus the length of the queued messages wait; see [`driver`](crate::driver).
+//! **Memory.** In addition to the [`Connection`]: output that is not written yet, and what one read brought beyond the
+//! message that was asked for, at most 128 KiB. Read buffers belong to the thread, so an idle connection has none.
+//! Reading pauses while more than 128 KiB of answers plus the length of the queued messages wait; see
+//! [`driver`](crate::driver).
 
 mod completion;
 mod handshake;
@@ -57,8 +58,8 @@ use crate::{
 ///
 /// What returns `Pending` wakes the task of the latest `cx` when it is worth another try, as everywhere.
 pub trait Io: Unpin {
-    /// Reads once into `inbox`, where [`room`](Inbox::room) takes `missing`, and says how much it was: 0 bytes at the end of
-    /// the stream. A transport that has to own what it reads into [`give`](Inbox::give)s that.
+    /// Reads once into `inbox`, where [`room`](Inbox::room) takes `missing`, and says how much it was: 0 bytes at the
+    /// end of the stream. A transport that has to own what it reads into [`give`](Inbox::give)s that.
     fn poll_read(&mut self, cx: &mut Context<'_>, inbox: &mut Inbox, missing: u64) -> Poll<io::Result<usize>>;
 
     /// Writes from `out`, which is not empty, as much as it takes, and says how much that was; it is removed from `out`
@@ -128,10 +129,11 @@ impl<I: Io> WebSocket<I> {
     /// Waits for events, and hands each to `handler`, until that returns `Some`; `None` and errors are as in
     /// [`recv`](Self::recv).
     ///
-    /// Events borrow the read buffer, so nothing is copied; here are also Pings, Pongs, the peer's Close, and the pieces
-    /// that [`Delivery::Chunks`](crate::Delivery) gives. `handler` answers by the commands of the connection, with the
-    /// buffer that it is given. What it appends is written in one go when no further event is here already, or by the
-    /// next call after this one returned; above 128 KiB of it plus what is queued by [`feed`](Self::feed), nothing is read.
+    /// Events borrow the read buffer, so nothing is copied; here are also Pings, Pongs, the peer's Close, and the
+    /// pieces that [`Delivery::Chunks`](crate::Delivery) gives. `handler` answers by the commands of the connection,
+    /// with the buffer that it is given. What it appends is written in one go when no further event is here already, or
+    /// by the next call after this one returned; above 128 KiB of it plus what is queued by [`feed`](Self::feed),
+    /// nothing is read.
     ///
     /// # Cancel safety
     ///
@@ -145,8 +147,8 @@ impl<I: Io> WebSocket<I> {
 
     /// Sends a message, and waits until the transport has taken it all. From 16 KiB on it is not copied.
     ///
-    /// Nothing is received meanwhile: two peers that both send more than their transports take, and receive nothing, wait
-    /// for each other until a deadline ends it. For answers there is [`feed`](Self::feed), and for streams in both
+    /// Nothing is received meanwhile: two peers that both send more than their transports take, and receive nothing,
+    /// wait for each other until a deadline ends it. For answers there is [`feed`](Self::feed), and for streams in both
     /// directions [`split`](Self::split).
     ///
     /// # Errors
@@ -156,8 +158,8 @@ impl<I: Io> WebSocket<I> {
     ///
     /// # Cancel safety
     ///
-    /// From the first poll on the message is queued whole, and will be written by the next call of any method. So do not
-    /// send it again; a program that gives up sends still has to look how much it queued.
+    /// From the first poll on the message is queued whole, and will be written by the next call of any method. So do
+    /// not send it again; a program that gives up sends still has to look how much it queued.
     pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
         self.queue(message.into())?;
         self.flush().await
@@ -249,8 +251,8 @@ impl<I: Io> WebSocket<I> {
     }
 
     /// Tells of this connection by `tracing` under this id, from here on: that it opened, the header of each frame, and
-    /// how it ended, with the target `sansock`. A frame is a `TRACE`, a peer that broke a rule a `WARN`, all else a `DEBUG`;
-    /// of payloads only the length is told.
+    /// how it ended, with the target `sansock`. A frame is a `TRACE`, a peer that broke a rule a `WARN`, all else a
+    /// `DEBUG`; of payloads only the length is told.
     ///
     /// To be called right after the handshake: frames that went by before are not told, and one that is half received
     /// confuses.

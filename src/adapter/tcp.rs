@@ -12,9 +12,9 @@ use socket2::SockRef;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const NOT_SENT: u32 = 128 << 10;
 
-/// Prepares a TCP socket: small messages leave at once (`TCP_NODELAY`), and where the operating system can (Linux), it accepts
-/// at most 128 KiB more than it has sent (`TCP_NOTSENT_LOWAT`), so that a slow peer that still takes something is seen to
-/// be alive. Call it on each accepted socket; `connect` of the adapters does by itself.
+/// Prepares a TCP socket: small messages leave at once (`TCP_NODELAY`), and where the operating system can (Linux), it
+/// accepts at most 128 KiB more than it has sent (`TCP_NOTSENT_LOWAT`), so that a slow peer that still takes something
+/// is seen to be alive. Call it on each accepted socket; `connect` of the adapters does by itself.
 ///
 /// # Errors
 ///

@@ -19,8 +19,8 @@
 //! }
 //! ```
 //!
-//! The methods are those of [`poll::WebSocket`]; each says what happens when it is cancelled. Two tasks use the halves of
-//! [`split`](poll::WebSocket::split):
+//! The methods are those of [`poll::WebSocket`]; each says what happens when it is cancelled. Two tasks use the halves
+//! of [`split`](poll::WebSocket::split):
 //!
 //! ```no_run
 //! # use sansock::adapter::tokio::{Error, WebSocket};

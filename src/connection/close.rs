@@ -16,8 +16,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] when a Close was sent or received before, [`SendError::ReasonTooLong`] for a reason over 123
-    /// bytes.
+    /// [`SendError::Closed`] when a Close was sent or received before, [`SendError::ReasonTooLong`] for a reason over
+    /// 123 bytes.
     #[allow(clippy::needless_pass_by_value, reason = "a Close is made for this call")]
     pub fn close(&mut self, frame: Option<CloseFrame<'_>>, out: &mut BytesMut) -> Result<(), SendError> {
         self.may_send(Opcode::Close)?;

@@ -90,8 +90,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As [`Connection::send_chunk`]; [`SendError::MessageOpen`] also inside a message that `send_chunk` compresses, and
-    /// [`SendError::FrameTooLong`] from 2⁶³ bytes on (§5.2).
+    /// As [`Connection::send_chunk`]; [`SendError::MessageOpen`] also inside a message that `send_chunk` compresses,
+    /// and [`SendError::FrameTooLong`] from 2⁶³ bytes on (§5.2).
     pub fn send_header(&mut self, kind: Kind, len: u64, fin: bool) -> Result<(FrameHead, Masker), SendError> {
         if len >> 63 != 0 {
             return Err(SendError::FrameTooLong(len));
@@ -168,7 +168,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] once the peer's Close has arrived or the connection has failed; [`SendError::ControlTooLong`].
+    /// [`SendError::Closed`] once the peer's Close has arrived or the connection has failed;
+    /// [`SendError::ControlTooLong`].
     pub fn pong(&mut self, payload: &[u8], out: &mut BytesMut) -> Result<(), SendError> {
         self.send_control(Opcode::Pong, payload, out)
     }

@@ -5,9 +5,9 @@ use core::mem;
 
 use super::{Driver, Machine, flow::Flow};
 
-/// What drivers read into and write from, for all connections of a thread or of a loop: [`Driver::attach`] lends it to the
-/// driver whose turn it is, and [`Driver::detach`] takes it back. Only a connection with unfinished input, or with output
-/// that its peer is slow to take, keeps buffers of its own.
+/// What drivers read into and write from, for all connections of a thread or of a loop: [`Driver::attach`] lends it to
+/// the driver whose turn it is, and [`Driver::detach`] takes it back. Only a connection with unfinished input, or with
+/// output that its peer is slow to take, keeps buffers of its own.
 #[derive(Debug, Default)]
 pub struct Buffers {
     flow: Option<Box<Flow>>,

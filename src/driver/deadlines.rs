@@ -6,10 +6,10 @@ use crate::time::Timestamp;
 
 /// When each connection of an event loop needs its next turn, at the latest.
 ///
-/// Connections have small numbers as keys: the index in a `Vec` or a slab, or a file descriptor. There is at most one entry
-/// per connection. Deadlines move away with almost every message. [`set`](Self::set) leaves an entry in place that is too
-/// early, so a message costs one comparison. When that entry is due, the connection has a turn in which nothing happens,
-/// and `set` gets the new deadline.
+/// Connections have small numbers as keys: the index in a `Vec` or a slab, or a file descriptor. There is at most one
+/// entry per connection. Deadlines move away with almost every message. [`set`](Self::set) leaves an entry in place
+/// that is too early, so a message costs one comparison. When that entry is due, the connection has a turn in which
+/// nothing happens, and `set` gets the new deadline.
 ///
 /// ```
 /// use std::time::Duration;

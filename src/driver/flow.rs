@@ -46,7 +46,8 @@ impl Flow {
         Self { inbox, out, ..Self::default() }
     }
 
-    /// Nothing is in it but memory that serves the next connection as well. A moment that was noted belongs to this one.
+    /// Nothing is in it but memory that serves the next connection as well. A moment that was noted belongs to this
+    /// one.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
         let is_timed = self.waits_since.is_some() || self.farewell.is_some();
@@ -71,8 +72,8 @@ impl Flow {
         self
     }
 
-    /// How long the output may get by answers, before reading pauses. What the application has queued delays the answers
-    /// behind it, so it must not stop reading: they may exceed it by [`HIGH_WATER`].
+    /// How long the output may get by answers, before reading pauses. What the application has queued delays the
+    /// answers behind it, so it must not stop reading: they may exceed it by [`HIGH_WATER`].
     #[inline]
     pub(super) fn high_water(&self) -> usize {
         let sends = self.out.len() - self.answers.unwritten as usize;
@@ -180,8 +181,8 @@ impl Answers {
         }
     }
 
-    /// Makes one run of two neighbours. Their answers count as its end: written last, so never as fewer than there are. The
-    /// shortest two are taken, so that only a small part of all answers is ever counted too late.
+    /// Makes one run of two neighbours. Their answers count as its end: written last, so never as fewer than there are.
+    /// The shortest two are taken, so that only a small part of all answers is ever counted too late.
     fn merge(&mut self) {
         let len = |i: &usize| self.runs[*i].1 + self.runs[*i + 1].1;
         let shortest = (0..self.runs.len() - 1).min_by_key(len).expect("it is full");

@@ -1,25 +1,14 @@
 //! A guide: build an event loop of your own, step by step.
 //!
-//! Read this if none of the adapters fits your program: because it has an event loop already, uses `io_uring` directly, or
-//! serves very many connections per thread. The examples `mio_server` and `epoll_server` are complete servers built this
-//! way; the second one has 120 lines.
-//!
-//! 1. [One connection](#1-one-connection)
-//! 2. [The opening handshake](#2-the-opening-handshake)
-//! 3. [Time](#3-time)
-//! 4. [Readiness](#4-readiness)
-//! 5. [Many connections](#5-many-connections)
-//! 6. [Sending from outside](#6-sending-from-outside)
-//! 7. [Closing, half-close and graceful shutdown](#7-closing-half-close-and-graceful-shutdown)
-//! 8. [Completion I/O](#8-completion-io)
-//! 9. [Tests with virtual time](#9-tests-with-virtual-time)
-//! 10. [Who decides what](#10-who-decides-what)
-//! 11. [The slowest peer that survives](#11-the-slowest-peer-that-survives)
+//! Read this if none of the adapters fits your program: because it has an event loop already, uses `io_uring` directly,
+//! or serves very many connections per thread. The examples `mio_server` and `epoll_server` are complete servers built
+//! this way; the second one has 120 lines.
 //!
 //! # 1. One connection
 //!
-//! A [`Driver`] holds a [`Connection`] and its input and output. [`Driver::turn`] performs system calls on a non-blocking
-//! socket until each would block. It returns when to call it again at the latest, or `None` when the connection is over:
+//! A [`Driver`] holds a [`Connection`] and its input and output. [`Driver::turn`] performs system calls on a
+//! non-blocking socket until each would block. It returns when to call it again at the latest, or `None` when the
+//! connection is over:
 //!
 //! ```
 //! use std::{io, net::{Shutdown, TcpStream}, thread, time::Duration};
@@ -64,18 +53,19 @@
 //! # Ok::<(), io::Error>(())
 //! ```
 //!
-//! This loop is complete. It answers Pings, sends keepalive Pings, closes properly, and ends when a deadline passes. All
-//! that is missing is a real wait in place of the sleep.
+//! This loop is complete. It answers Pings, sends keepalive Pings, closes properly, and ends when a deadline passes.
+//! All that is missing is a real wait in place of the sleep.
 //!
-//! The third argument reads the clock, the last one is your application: it gets each event, the connection, and the output
-//! for its answers. A driver flushes what it has written; for a plain socket, which holds nothing back,
-//! [`unbuffered`](Driver::unbuffered) saves these calls. If your transport is not `Read + Write`, write the loop yourself: ask
-//! [`Driver::step`] for the next [`Step`], do what it names, and report the result. The [parent module](super) shows it.
+//! The third argument reads the clock, the last one is your application: it gets each event, the connection, and the
+//! output for its answers. A driver flushes what it has written; for a plain socket, which holds nothing back,
+//! [`unbuffered`](Driver::unbuffered) saves these calls. If your transport is not `Read + Write`, write the loop
+//! yourself: ask [`Driver::step`] for the next [`Step`], do what it names, and report the result. The [parent
+//! module](super) shows it.
 //!
 //! # 2. The opening handshake
 //!
-//! A [`Session`] is a handshake first and then a connection, so one driver serves the whole life of a socket. The handler of
-//! the request puts the connection in its place:
+//! A [`Session`] is a handshake first and then a connection, so one driver serves the whole life of a socket. The
+//! handler of the request puts the connection in its place:
 //!
 //! ```
 //! use bytes::BytesMut;
@@ -123,13 +113,13 @@
 //! | `Some(at)` | wait for readiness, at most until `at` |
 //! | `None` | the connection is over: close the socket |
 //!
-//! Deadlines move with almost every message, mostly to later. A turn that comes too early does nothing but return the new
-//! deadline, so you need not move timers that are too early. [`Deadlines`] does this for you.
+//! Deadlines move with almost every message, mostly to later. A turn that comes too early does nothing but return the
+//! new deadline, so you need not move timers that are too early. [`Deadlines`] does this for you.
 //!
-//! A deadline of a connection is a statement about its peer: it was silent for 20 seconds, it accepted nothing for a minute.
-//! An event loop that waits in one place may use a [`Clock`] that always runs. If your program stops for seconds, to compute
-//! or because it is suspended, use a clock that stands still meanwhile: otherwise every peer looks silent afterwards. The
-//! async adapters do so.
+//! A deadline of a connection is a statement about its peer: it was silent for 20 seconds, it accepted nothing for a
+//! minute. An event loop that waits in one place may use a [`Clock`] that always runs. If your program stops for
+//! seconds, to compute or because it is suspended, use a clock that stands still meanwhile: otherwise every peer looks
+//! silent afterwards. The async adapters do so.
 //!
 //! # 4. Readiness
 //!
@@ -144,8 +134,8 @@
 //!
 //! With edge-triggered readiness (epoll with `EPOLLET`, mio) register a socket once, for both directions: the driver
 //! remembers what was reported. With level-triggered or one-shot readiness register it again after each turn, for what
-//! [`wants_read`](Driver::wants_read) and [`wants_write`](Driver::wants_write) say. Without that a socket whose reading is
-//! paused would wake your loop all the time.
+//! [`wants_read`](Driver::wants_read) and [`wants_write`](Driver::wants_write) say. Without that a socket whose reading
+//! is paused would wake your loop all the time.
 //!
 //! # 5. Many connections
 //!
@@ -203,17 +193,17 @@
 //! # assert!(server.connections.iter().all(Option::is_none));
 //! ```
 //!
-//! [`attach`](Driver::attach) lends the buffers to the connection whose turn it is. A connection that has nothing unfinished
-//! gives them back in [`detach`](Driver::detach) and then holds nothing. One that has, a part of a message or output that
-//! its peer is slow to take, keeps buffers of its own.
+//! [`attach`](Driver::attach) lends the buffers to the connection whose turn it is. A connection that has nothing
+//! unfinished gives them back in [`detach`](Driver::detach) and then holds nothing. One that has, a part of a message
+//! or output that its peer is slow to take, keeps buffers of its own.
 //!
 //! Fairness: a driver gives up its turn after 8 reads, with the deadline `ZERO`. [`Deadlines::take_due`] returns such a
 //! connection in the next round, after the others had their turn.
 //!
 //! # 6. Sending from outside
 //!
-//! A chat room sends to connections whose turn it is not. [`parts`](Driver::parts) gives you the connection and its output.
-//! What you append is written by the next turn:
+//! A chat room sends to connections whose turn it is not. [`parts`](Driver::parts) gives you the connection and its
+//! output. What you append is written by the next turn:
 //!
 //! ```
 //! use sansock::{Config, Connection, Driver, SendError};
@@ -237,15 +227,16 @@
 //! # Ok::<(), SendError>(())
 //! ```
 //!
-//! **This is the only back-pressure that you decide.** The driver pauses reading while more than 128 KiB of answers wait. It
-//! cannot know which of your messages may be dropped, so it never refuses one: look at [`queued`](Driver::queued) before
-//! you queue more. To send one message to many connections, encode it once with
+//! **This is the only back-pressure that you decide.** The driver pauses reading while more than 128 KiB of answers
+//! wait. It cannot know which of your messages may be dropped, so it never refuses one: look at
+//! [`queued`](Driver::queued) before you queue more. To send one message to many connections, encode it once with
 //! [`PreparedMessage`](crate::PreparedMessage), and push it into each [`Outbox`](crate::Outbox) without a copy.
 //!
 //! # 7. Closing, half-close and graceful shutdown
 //!
-//! To close a connection, append a Close and give it a turn. The driver writes everything before it, waits for the peer's
-//! Close, at most `close_timeout`, and ends the socket in the order of RFC 6455 §7.1.1. It is over when `turn` returns `None`.
+//! To close a connection, append a Close and give it a turn. The driver writes everything before it, waits for the
+//! peer's Close, at most `close_timeout`, and ends the socket in the order of RFC 6455 §7.1.1. It is over when `turn`
+//! returns `None`.
 //!
 //! ```
 //! use sansock::{CloseCode, CloseFrame, Config, Connection, Driver};
@@ -268,14 +259,14 @@
 //!    [`read_failed`](Driver::read_failed) ends its driver.
 //! 3. Run the loop until the table is empty, or until a deadline of your own, for instance 10 seconds.
 //!
-//! A peer may end its half of the TCP connection and still read. The driver delivers everything that arrived before the end,
-//! writes the answers, and then ends. You only have to report it: see `readable(true)` above.
+//! A peer may end its half of the TCP connection and still read. The driver delivers everything that arrived before the
+//! end, writes the answers, and then ends. You only have to report it: see `readable(true)` above.
 //!
 //! # 8. Completion I/O
 //!
-//! With `io_uring` or IOCP an operation owns its buffer until it completes. If your runtime has futures, implement two traits
-//! and use `adapter::poll::Completion`. In a loop of callbacks, tell the driver that a direction is blocked while an
-//! operation is under way:
+//! With `io_uring` or IOCP an operation owns its buffer until it completes. If your runtime has futures, implement two
+//! traits and use `adapter::poll::Completion`. In a loop of callbacks, tell the driver that a direction is blocked
+//! while an operation is under way:
 //!
 //! ```
 //! use bytes::Bytes;
@@ -362,7 +353,8 @@
 //!
 //! # 9. Tests with virtual time
 //!
-//! The driver reads no clock, and [`turn`](Driver::turn) takes any `Read + Write`. So a test needs no sockets and no sleeps:
+//! The driver reads no clock, and [`turn`](Driver::turn) takes any `Read + Write`. So a test needs no sockets and no
+//! sleeps:
 //!
 //! ```
 //! use std::{collections::VecDeque, io::{self, Read, Write}, time::Duration};
@@ -422,10 +414,11 @@
 //!
 //! # 11. The slowest peer that survives
 //!
-//! While output waits in the driver, each byte that the socket accepts is a sign of life. What the socket has accepted is
-//! invisible: it is in the send buffer of your kernel, in the network, or in the receive buffer of the peer. This is the
-//! *pipe*. A keepalive Ping is queued behind it, and the peer answers when it has read everything before the Ping. So a peer
-//! survives if it reads the content of the pipe within the keepalive interval plus timeout, 40 seconds by default:
+//! While output waits in the driver, each byte that the socket accepts is a sign of life. What the socket has accepted
+//! is invisible: it is in the send buffer of your kernel, in the network, or in the receive buffer of the peer. This is
+//! the *pipe*. A keepalive Ping is queued behind it, and the peer answers when it has read everything before the Ping.
+//! So a peer survives if it reads the content of the pipe within the keepalive interval plus timeout, 40 seconds by
+//! default:
 //!
 //! > slowest rate = pipe / (interval + timeout)
 //!
@@ -435,14 +428,14 @@
 //! | 1 MiB | 26 KiB/s | 8.5 KiB/s |
 //! | 8 MiB (a send buffer of 4 MiB, a receive buffer of 4 MiB) | 205 KiB/s | 68 KiB/s |
 //!
-//! `adapter::tcp::tune` sets `TCP_NOTSENT_LOWAT` on Linux: the kernel then accepts at most 128 KiB more than it has sent. This
-//! removes your send buffer from the pipe, except for these 128 KiB and what is in flight, and it makes progress visible in
-//! steps of about 128 KiB. Call it on each accepted socket. The receive buffer of the peer remains. If you have to serve
-//! slower peers, make the interval longer or set a smaller `SO_SNDBUF`.
+//! `adapter::tcp::tune` sets `TCP_NOTSENT_LOWAT` on Linux: the kernel then accepts at most 128 KiB more than it has
+//! sent. This removes your send buffer from the pipe, except for these 128 KiB and what is in flight, and it makes
+//! progress visible in steps of about 128 KiB. Call it on each accepted socket. The receive buffer of the peer remains.
+//! If you have to serve slower peers, make the interval longer or set a smaller `SO_SNDBUF`.
 //!
 //! A peer that takes nothing at all while output waits is given up after
-//! [`stall_timeout`](crate::Config::stall_timeout), 60 seconds by default, also without keepalive. With keepalive, one that
-//! sends nothing either is given up after interval plus timeout.
+//! [`stall_timeout`](crate::Config::stall_timeout), 60 seconds by default, also without keepalive. With keepalive, one
+//! that sends nothing either is given up after interval plus timeout.
 
 #[cfg(doc)]
 use super::{Buffers, Deadlines, Driver, Session, Step};

@@ -18,16 +18,16 @@ use crate::{
 /// A protocol without I/O and without a clock: bytes in, events and bytes out, deadlines, and the end of the transport.
 ///
 /// It is implemented for [`Connection`], for both handshakes, for the tunnel through a proxy, and for
-/// [`Session`](super::Session), which is a handshake first and then a connection. Implement it for an enum of your own if
-/// your event loop needs more phases.
+/// [`Session`](super::Session), which is a handshake first and then a connection. Implement it for an enum of your own
+/// if your event loop needs more phases.
 pub trait Machine {
     /// What input becomes. It may borrow the input, never the machine.
     type Event<'a>;
     /// Why the machine failed.
     type Error;
 
-    /// Takes bytes from the front of `input` until an event is complete, and appends answers to `out`. `None`: the rest of
-    /// `input`, if any, is kept and passed again in front of what is read next.
+    /// Takes bytes from the front of `input` until an event is complete, and appends answers to `out`. `None`: the rest
+    /// of `input`, if any, is kept and passed again in front of what is read next.
     fn receive<'a>(
         &mut self,
         input: &mut &'a mut [u8],
@@ -90,8 +90,8 @@ pub trait Machine {
 pub enum Progress {
     /// A part of the output, and more of it waits: the peer takes what it is sent, so it is alive.
     Backlog,
-    /// The last byte of what [`Machine::handle_timeout`] appended, a keepalive Ping: the time for its answer begins. It is
-    /// not a sign of life.
+    /// The last byte of what [`Machine::handle_timeout`] appended, a keepalive Ping: the time for its answer begins. It
+    /// is not a sign of life.
     Ping,
 }
 

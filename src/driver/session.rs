@@ -13,10 +13,11 @@ use crate::{
     time::Timestamp,
 };
 
-/// The opening handshake, and then the connection: for an event loop that has one driver for the whole life of a socket.
+/// The opening handshake, and then the connection: for an event loop that has one driver for the whole life of a
+/// socket.
 ///
-/// The handler of the event that ends the handshake puts the connection in its place: `*session = connection.into()`. Input
-/// that follows the handshake is received by the connection.
+/// The handler of the event that ends the handshake puts the connection in its place: `*session = connection.into()`.
+/// Input that follows the handshake is received by the connection.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "most of its life it is a connection")]
 pub enum Session<H> {

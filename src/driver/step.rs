@@ -9,7 +9,8 @@ use crate::{connection::Transport, time::Timestamp};
 /// Reads in one turn, before others have theirs.
 const MAX_READS: u8 = 8;
 
-/// How long a transport may take for the last bytes after an abort: some accept nothing at once although their peer would.
+/// How long a transport may take for the last bytes after an abort: some accept nothing at once although their peer
+/// would.
 const FAREWELL: Duration = Duration::from_millis(10);
 
 /// What to do next. Each variant names what to call afterwards.
@@ -21,14 +22,14 @@ pub enum Step {
     Read,
     /// Write from [`Driver::output`], then [`Driver::written`], [`Driver::write_blocked`] or [`Driver::write_failed`].
     Write,
-    /// Pass on what was written, unless the transport is [`unbuffered`](Driver::unbuffered); then [`Driver::flushed`], [`Driver::write_blocked`]
-    /// or [`Driver::write_failed`].
+    /// Pass on what was written, unless the transport is [`unbuffered`](Driver::unbuffered); then [`Driver::flushed`],
+    /// [`Driver::write_blocked`] or [`Driver::write_failed`].
     Flush,
     /// End the outgoing half, so that the peer reads EOF, and leave the incoming half open; then [`Driver::shut_down`],
     /// [`Driver::write_blocked`], or [`Driver::write_failed`], also where the transport cannot do that.
     Shutdown,
-    /// Nothing can be done now. Wait until the transport is ready, as [`Driver::wants_read`] and [`Driver::wants_write`]
-    /// say, or until this time, which may be past already; `None`: no deadline.
+    /// Nothing can be done now. Wait until the transport is ready, as [`Driver::wants_read`] and
+    /// [`Driver::wants_write`] say, or until this time, which may be past already; `None`: no deadline.
     Wait(Option<Timestamp>),
     /// The peer has more to read: give other connections their turn, then continue.
     Yield,

@@ -8,8 +8,8 @@ use super::{Driver, Machine, Readable, flow::Flow};
 use crate::{connection::Transport, inbox::Inbox, outbox::Outbox};
 
 impl<M: Machine> Driver<M> {
-    /// Hands out what was read: `handler` gets each event, the machine and the output, and answers by appending to that.
-    /// Stops when it returns `Some`, when nothing complete is left, or when too many answers wait.
+    /// Hands out what was read: `handler` gets each event, the machine and the output, and answers by appending to
+    /// that. Stops when it returns `Some`, when nothing complete is left, or when too many answers wait.
     ///
     /// The handler may panic: the event that it had counts as handed out.
     #[inline]
@@ -92,8 +92,8 @@ impl<M: Machine> Driver<M> {
         self.note_received(count);
     }
 
-    /// The inbox, for a transport that owns the buffer that it reads into, and what [`Inbox::give`] and [`Inbox::room`] want
-    /// as `missing`. [`note_received`](Self::note_received) is next.
+    /// The inbox, for a transport that owns the buffer that it reads into, and what [`Inbox::give`] and [`Inbox::room`]
+    /// want as `missing`. [`note_received`](Self::note_received) is next.
     pub fn inbox(&mut self) -> (&mut Inbox, u64) {
         let missing = self.machine.missing();
         let flow = Self::flow(&mut self.flow, self.read_len);
@@ -116,8 +116,8 @@ impl<M: Machine> Driver<M> {
         self.can_read = Readable::No;
     }
 
-    /// Reading failed: no byte will come any more, and none will be taken. Whether that failure is why the connection ends:
-    /// after its proper end, or another failure, it is not.
+    /// Reading failed: no byte will come any more, and none will be taken. Whether that failure is why the connection
+    /// ends: after its proper end, or another failure, it is not.
     pub fn read_failed(&mut self) -> bool {
         let was_open = self.machine.transport() == Transport::KeepOpen;
         self.is_eof = true;
@@ -135,9 +135,9 @@ impl<M: Machine> Driver<M> {
         &mut Self::flow(&mut self.flow, self.read_len).out
     }
 
-    /// The transport accepted the first `count` bytes of [`output`](Self::output); 0 means that it accepts nothing now, like
-    /// [`write_blocked`](Self::write_blocked). Ignored when the output was given up meanwhile, as after a stall: a write that
-    /// the operating system still owned may complete late.
+    /// The transport accepted the first `count` bytes of [`output`](Self::output); 0 means that it accepts nothing now,
+    /// like [`write_blocked`](Self::write_blocked). Ignored when the output was given up meanwhile, as after a stall: a
+    /// write that the operating system still owned may complete late.
     ///
     /// # Panics
     ///

@@ -8,15 +8,15 @@ use super::{Driver, Machine, Step};
 use crate::time::Timestamp;
 
 impl<M: Machine> Driver<M> {
-    /// Performs the steps on a non-blocking transport until it has to wait. Returns when to call this again at the latest;
-    /// `None` when the connection is over and the transport can be closed.
+    /// Performs the steps on a non-blocking transport until it has to wait. Returns when to call this again at the
+    /// latest; `None` when the connection is over and the transport can be closed.
     ///
-    /// [`Timestamp::ZERO`] means that the peer has more to read: give other connections their turn, then call this again
-    /// without waiting. [`Timestamp::MAX`] means that there is no deadline.
+    /// [`Timestamp::ZERO`] means that the peer has more to read: give other connections their turn, then call this
+    /// again without waiting. [`Timestamp::MAX`] means that there is no deadline.
     ///
     /// Before the call, report what became ready: [`readable`](Self::readable), [`writable`](Self::writable), or
-    /// [`wake`](Self::wake). Every direction that has been reported is used until it blocks, so edge-triggered readiness is
-    /// sufficient.
+    /// [`wake`](Self::wake). Every direction that has been reported is used until it blocks, so edge-triggered
+    /// readiness is sufficient.
     ///
     /// - `transport` returns [`WouldBlock`](ErrorKind::WouldBlock) where it would have to wait: a socket after
     ///   `set_nonblocking(true)`, or a TLS session over one.

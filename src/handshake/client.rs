@@ -176,8 +176,8 @@ impl Handshake {
     /// The server has shut down its half, or the transport ended: the end of a body that has no other, and an error in
     /// any case, unless the handshake is over.
     ///
-    /// It does not end time: what is left of [`handshake_timeout`](Config::handshake_timeout) stays a deadline, until you
-    /// drop the handshake.
+    /// It does not end time: what is left of [`handshake_timeout`](Config::handshake_timeout) stays a deadline, until
+    /// you drop the handshake.
     pub fn receive_eof(&mut self) -> Result<(), HandshakeError> {
         match core::mem::replace(&mut self.phase, Phase::Closed) {
             // R52: the transport ended inside the head.
@@ -202,8 +202,8 @@ impl Handshake {
     /// Tells the time: once after [`connect`], after each `receive`, and when it is due.
     ///
     /// [`HandshakeError::Timeout`] when the server took longer than [`handshake_timeout`](Config::handshake_timeout);
-    /// [`HandshakeError::Rejected`] instead, when only the body of its answer is late. A handshake that failed before, and
-    /// was not dropped, ends without another error.
+    /// [`HandshakeError::Rejected`] instead, when only the body of its answer is late. A handshake that failed before,
+    /// and was not dropped, ends without another error.
     pub fn handle_timeout(&mut self, now: Timestamp, _out: &mut BytesMut) -> Result<(), HandshakeError> {
         if !self.deadline.passed(now) {
             return Ok(());

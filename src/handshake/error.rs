@@ -23,8 +23,8 @@ pub enum HandshakeError {
     Timeout,
     /// The transport ended before the handshake. Nothing is sent.
     ConnectionLost,
-    /// The server answered with another status than 101, or than 2xx to an extended CONNECT: a redirect, a 401, an error
-    /// page (§4.1).
+    /// The server answered with another status than 101, or than 2xx to an extended CONNECT: a redirect, a 401, an
+    /// error page (§4.1).
     Rejected(Box<Response>),
     /// The server sent more interim answers (100, 102, 103) than a client reads.
     TooManyInterim {
@@ -145,7 +145,8 @@ impl HandshakeError {
         }
     }
 
-    /// Whether another attempt may succeed: the transport ended, nothing came in time, or the status is 500, 502, 503 or
+    /// Whether another attempt may succeed: the transport ended, nothing came in time, or the status is 500, 502, 503
+    /// or
     /// 504. Every other answer is the same next time.
     #[must_use]
     pub fn is_transient(&self) -> bool {

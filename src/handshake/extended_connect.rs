@@ -2,9 +2,9 @@
 //! parsed or will write.
 //!
 //! An extended CONNECT asks by its pseudo-header fields instead of Upgrade, Connection and a key, and 2xx is the
-//! answer. Everything else is as over HTTP/1.1. Frames, and masking, stay as they are (R119): the stream takes the place
-//! of the TCP connection. The end of its sending half stands for FIN, its reset with CANCEL (`H3_REQUEST_CANCELLED`)
-//! for RST.
+//! answer. Everything else is as over HTTP/1.1. Frames, and masking, stay as they are (R119): the stream takes the
+//! place of the TCP connection. The end of its sending half stands for FIN, its reset with CANCEL
+//! (`H3_REQUEST_CANCELLED`) for RST.
 
 use super::{
     error::UpgradeError,

@@ -1,4 +1,5 @@
-//! The values of the header fields of a handshake: subprotocols (RFC 6455 §11.3.4) and extensions (§9.1). One pass over the bytes each, and no allocation that a peer can make grow.
+//! The values of the header fields of a handshake: subprotocols (RFC 6455 §11.3.4) and extensions (§9.1). One pass over
+//! the bytes each, and no allocation that a peer can make grow.
 
 use alloc::{borrow::Cow, vec::Vec};
 

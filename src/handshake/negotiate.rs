@@ -154,8 +154,8 @@ impl<'a> RequestFields<'a> {
         }
     }
 
-    /// What a request with these fields asks for, if it is an opening handshake (§4.2.1). `subprotocols` are the values of
-    /// the fields Sec-WebSocket-Protocol. Whether its origin is allowed is judged later.
+    /// What a request with these fields asks for, if it is an opening handshake (§4.2.1). `subprotocols` are the values
+    /// of the fields Sec-WebSocket-Protocol. Whether its origin is allowed is judged later.
     pub(super) fn opening<'t>(
         &self,
         method: &[u8],
@@ -206,8 +206,8 @@ impl<'a> RequestFields<'a> {
         if self.extensions.valid() { Ok(()) } else { Err(UpgradeError::Extensions) }
     }
 
-    /// The server that the request is for, and whether the scheme is a secure one if the request has it. An absolute target
-    /// goes before Host, which must be there all the same, and once (RFC 9112 §3.2).
+    /// The server that the request is for, and whether the scheme is a secure one if the request has it. An absolute
+    /// target goes before Host, which must be there all the same, and once (RFC 9112 §3.2).
     fn authority<'t>(&self, target: &'t [u8]) -> Result<(Option<bool>, Authority<'t>), UpgradeError>
     where
         'a: 't,
@@ -253,9 +253,9 @@ pub(super) struct Chosen<'a> {
     pub(super) extensions: Option<&'a [u8]>,
 }
 
-/// Checks the fields of an answer that opens a WebSocket against what was asked (§4.1, conditions 2 to 4 and 6); what the
-/// server chose. Conditions 2 to 4 are those of a 101: an extended CONNECT sent no key. Whether the extensions were offered
-/// is for whoever offered them.
+/// Checks the fields of an answer that opens a WebSocket against what was asked (§4.1, conditions 2 to 4 and 6); what
+/// the server chose. Conditions 2 to 4 are those of a 101: an extended CONNECT sent no key. Whether the extensions were
+/// offered is for whoever offered them.
 pub(super) fn check_response<'a, 'o>(
     fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     key: Option<&[u8; 24]>,

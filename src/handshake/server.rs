@@ -160,8 +160,8 @@ impl Handshake {
     }
 
     /// What to do with the socket once `out` is written. After a refusal, by this machine, by [`Request::reject`] or by
-    /// [`Request::accept`], it is [`Transport::ShutdownWrite`], then read and discard (by [`receive`](Self::receive), at
-    /// most 1 MiB), so that no reset overtakes the answer. If the client has shut down its half before, it is
+    /// [`Request::accept`], it is [`Transport::ShutdownWrite`], then read and discard (by [`receive`](Self::receive),
+    /// at most 1 MiB), so that no reset overtakes the answer. If the client has shut down its half before, it is
     /// [`Transport::Close`].
     ///
     /// If another thread answers the request, write its `out` too before you do what this says.

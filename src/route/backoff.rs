@@ -13,8 +13,8 @@ use chacha20::{
 /// How long to wait before each new attempt: an iterator without end.
 ///
 /// The first wait is anything up to 5 s, so that all the clients of a server that went down do not come back at once
-/// (RFC 6455 §7.2.3). The further ones grow by 1.6 each, from 3.1 s to 90 s, and each is shortened by a random part of up
-/// to a half. The same seed gives the same waits.
+/// (RFC 6455 §7.2.3). The further ones grow by 1.6 each, from 3.1 s to 90 s, and each is shortened by a random part of
+/// up to a half. The same seed gives the same waits.
 ///
 /// ```
 /// use std::time::Duration;

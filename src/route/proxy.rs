@@ -1,7 +1,7 @@
 //! Proxies that pass a connection on: HTTP by CONNECT (RFC 9110 §9.3.6), and SOCKS5 (RFC 1928, RFC 1929).
 //!
-//! A [`Proxy`] is parsed from its URI, [`Proxies`] choose one for a server, and a [`Tunnel`] is the machine that asks it
-//! for the way: bytes in, bytes out. Nothing is taken from the environment unless [`Proxies::from_env`] is called.
+//! A [`Proxy`] is parsed from its URI, [`Proxies`] choose one for a server, and a [`Tunnel`] is the machine that asks
+//! it for the way: bytes in, bytes out. Nothing is taken from the environment unless [`Proxies::from_env`] is called.
 
 mod error;
 mod socks;
@@ -53,8 +53,8 @@ enum Kind {
 
 impl Proxy {
     /// Parses `http://host`, `socks5://host` or `socks5h://host`, perhaps with `user:password@` before the host and a
-    /// port behind it; the port is 80 or 1080 when there is none. Both SOCKS forms mean the same: the proxy resolves the
-    /// server's name.
+    /// port behind it; the port is 80 or 1080 when there is none. Both SOCKS forms mean the same: the proxy resolves
+    /// the server's name.
     ///
     /// # Errors
     ///
@@ -96,8 +96,8 @@ impl Proxy {
         self.port
     }
 
-    /// Begins to ask for a tunnel to this host, a name or an address without brackets, and port. `out` goes to the proxy,
-    /// and what it answers to the [`Tunnel`].
+    /// Begins to ask for a tunnel to this host, a name or an address without brackets, and port. `out` goes to the
+    /// proxy, and what it answers to the [`Tunnel`].
     ///
     /// # Errors
     ///
@@ -157,9 +157,9 @@ impl Proxies {
         Self { ws: Some(proxy.clone()), wss: Some(proxy), except: Vec::new() }
     }
 
-    /// No proxy for these, in the form of the variable `NO_PROXY`: names and addresses with commas between, each perhaps
-    /// with a port. A name stands for its subdomains too, with or without a `.` or `*.` before it; a lone `*` stands for
-    /// everything.
+    /// No proxy for these, in the form of the variable `NO_PROXY`: names and addresses with commas between, each
+    /// perhaps with a port. A name stands for its subdomains too, with or without a `.` or `*.` before it; a lone `*`
+    /// stands for everything.
     #[must_use]
     pub fn except(mut self, hosts: &str) -> Self {
         self.except.extend(hosts.split(',').map(|host| host.trim().to_string()).filter(|host| !host.is_empty()));
@@ -174,9 +174,9 @@ impl Proxies {
 
     /// What such variables say. For `wss` the first that is set of `wss_proxy`, `socks_proxy`, `https_proxy` and
     /// `all_proxy` counts, for `ws` of `ws_proxy`, `socks_proxy`, `https_proxy`, `http_proxy` and `all_proxy` (RFC 6455
-    /// §4.1 prefers SOCKS, and then a proxy for HTTPS); `no_proxy` has the [exceptions](Self::except). Each name is tried
-    /// in lower case and then in capitals, but for `HTTP_PROXY`, which whoever sends a request to a CGI program can set.
-    /// A value without a scheme is taken for `http://`, or for `socks5h://` in `socks_proxy`.
+    /// §4.1 prefers SOCKS, and then a proxy for HTTPS); `no_proxy` has the [exceptions](Self::except). Each name is
+    /// tried in lower case and then in capitals, but for `HTTP_PROXY`, which whoever sends a request to a CGI program
+    /// can set. A value without a scheme is taken for `http://`, or for `socks5h://` in `socks_proxy`.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Redirects: whether and where a refusal sends a client on (RFC 9110 §10.2.2, §15.4; RFC 3986 §5.2).
 //!
-//! [`location`] decides about one answer, and knows nothing of those before it. [`Route`](super::Route) counts, and takes
-//! what is secret out of the request when it leaves its origin.
+//! [`location`] decides about one answer, and knows nothing of those before it. [`Route`](super::Route) counts, and
+//! takes what is secret out of the request when it leaves its origin.
 
 use alloc::{
     format,
@@ -34,8 +34,8 @@ pub struct Redirect {
     same_origin: bool,
 }
 
-/// Where `response` sends a client that asked for `uri`; `None` when it is no redirect: its status is not 301, 302, 303,
-/// 307 or 308, or it has not exactly one Location.
+/// Where `response` sends a client that asked for `uri`; `None` when it is no redirect: its status is not 301, 302,
+/// 303, 307 or 308, or it has not exactly one Location.
 ///
 /// The Location may be relative. `http` and `https` stand for `ws` and `wss`, and a fragment is dropped, because a
 /// WebSocket URI has none.

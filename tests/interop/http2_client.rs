@@ -1,8 +1,8 @@
 //! Our client on streams of one connection of HTTP/2, by hyper, against the server of another implementation:
 //! `http2_client HOST:PORT`.
 //!
-//! `http2_server.py` says what the server does on each path. Prints an `ok` line for each thing that holds, and panics at
-//! the first that does not.
+//! `http2_server.py` says what the server does on each path. Prints an `ok` line for each thing that holds, and panics
+//! at the first that does not.
 
 use std::time::Duration;
 
@@ -91,7 +91,8 @@ async fn main() {
     assert_eq!(one.recv().await.expect("an echo"), Some("still there".into()));
     ok("and the connection lives on");
 
-    // Each on a connection of its own: this server gives up the whole of it when a stream ends that it has ended itself.
+    // Each on a connection of its own: this server gives up the whole of it when a stream ends that it has ended
+    // itself.
     let mut server = Server::connect(authority.clone()).await;
     let (mut websocket, response) = server.ask("/protocol", &Config::default()).await.expect("a connection");
     assert_eq!((response.status(), response.subprotocol()), (200, Some("superchat")));

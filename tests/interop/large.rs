@@ -1,7 +1,7 @@
 //! Our tokio client against the echo of another implementation: `interop_large ws://HOST:PORT/PATH`.
 //!
-//! It sends 200 messages of 1 MB as fast as they are taken, and receives their echoes meanwhile. Prints an `ok` line, and
-//! panics at the first thing that is not as it should be.
+//! It sends 200 messages of 1 MB as fast as they are taken, and receives their echoes meanwhile. Prints an `ok` line,
+//! and panics at the first thing that is not as it should be.
 
 use std::time::{Duration, Instant};
 

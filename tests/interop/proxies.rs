@@ -1,8 +1,8 @@
-//! Our side of tests/proxies.sh: goes through real proxies to a real echo server, and prints an `ok` line for each thing it
-//! checked.
+//! Our side of tests/proxies.sh: goes through real proxies to a real echo server, and prints an `ok` line for each
+//! thing it checked.
 //!
-//! Usage: `interop_proxies SERVER HTTP SOCKS SOCKS_WITH_PASSWORD`, four ports of 127.0.0.1. The HTTP proxy and the second
-//! SOCKS proxy know the user `me` with the password `secret`. Behind SERVER echoes; port 1 is closed.
+//! Usage: `interop_proxies SERVER HTTP SOCKS SOCKS_WITH_PASSWORD`, four ports of 127.0.0.1. The HTTP proxy and the
+//! second SOCKS proxy know the user `me` with the password `secret`. Behind SERVER echoes; port 1 is closed.
 
 use sansock::{
     CloseCode, Config,

@@ -231,7 +231,8 @@ fn a_sender_gives_up_on_a_peer_that_takes_nothing<A: Adapter>() {
 }
 
 fn a_slow_reader_is_alive<A: Adapter>() {
-    // It takes longer than both times of the keepalive, and answers no Ping. Each pause is 40 times shorter than either.
+    // It takes longer than both times of the keepalive, and answers no Ping. Each pause is 40 times shorter than
+    // either.
     let config = patient().keepalive(sansock::Keepalive::new(millis(1500), millis(1500)));
     let (address, server) = serve::<A, _>(config, async |accepted: Result<A::WebSocket, Error>| {
         accepted?.send(vec![7; 12 << 20].into()).await

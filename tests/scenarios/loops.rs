@@ -1,8 +1,8 @@
-//! What every I/O loop promises, over real TCP sockets and with each adapter: large messages in both directions, peers that
-//! read slowly, and peers that stop. `tests/adapter_poll.rs` has the same on a simulated clock.
+//! What every I/O loop promises, over real TCP sockets and with each adapter: large messages in both directions, peers
+//! that read slowly, and peers that stop. `tests/adapter_poll.rs` has the same on a simulated clock.
 //!
-//! Each test that waits has a watchdog, but the one that takes minutes and is ignored. No time that is asserted is closer than
-//! twenty times to what is usual.
+//! Each test that waits has a watchdog, but the one that takes minutes and is ignored. No time that is asserted is
+//! closer than twenty times to what is usual.
 
 use std::{
     io::{Read, Write},

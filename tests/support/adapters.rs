@@ -114,8 +114,8 @@ pub(crate) async fn echo<W: WebSocket>(accepted: Result<W, Error>) -> Result<Clo
     Ok(websocket.close_info().cloned().unwrap())
 }
 
-/// The same by events, with the answers to one read in one write. Watches that no more than the high-water mark, and the
-/// answers to the message that crossed it, waits to be written.
+/// The same by events, with the answers to one read in one write. Watches that no more than the high-water mark, and
+/// the answers to the message that crossed it, waits to be written.
 pub(crate) async fn echo_events<W: WebSocket>(accepted: Result<W, Error>) -> Result<CloseInfo, Error> {
     let mut websocket = accepted?;
     let refused = websocket.recv_with(|event, connection, out| {

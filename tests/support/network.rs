@@ -1,8 +1,8 @@
 //! A network in memory on a virtual clock, and the loop around a [`Driver`] that its rustdoc describes.
 //!
 //! A [`Net`] has a [`Pipe`] for each direction: it delays, splits, coalesces, limits the rate, stalls, refuses bytes,
-//! half-closes and resets. An [`End`] is a driver with its socket: it does what each step names, and checks at each wait
-//! that there was nothing left to do. Nothing here sleeps, and everything is bounded by a number of steps.
+//! half-closes and resets. An [`End`] is a driver with its socket: it does what each step names, and checks at each
+//! wait that there was nothing left to do. Nothing here sleeps, and everything is bounded by a number of steps.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 #![allow(clippy::missing_panics_doc, clippy::must_use_candidate, reason = "helpers of tests")]
 

@@ -403,7 +403,8 @@ pub(crate) fn bomb(matches: usize) -> Vec<u8> {
     for place in 0..18 {
         bits.put([0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 2][place], 3);
     }
-    // The literal 0 in two bits, 138 + 117 zeros, the end in two bits, 28 zeros, the length 258 and the distance in one.
+    // The literal 0 in two bits, 138 + 117 zeros, the end in two bits, 28 zeros, the length 258 and the distance in
+    // one.
     bits.put_word(0b11, 2).put(0, 1).put(127, 7).put(0, 1).put(106, 7).put_word(0b11, 2).put(0, 1).put(17, 7);
     bits.put_word(0b10, 2).put_word(0b10, 2);
     bits.put_word(0b10, 2);

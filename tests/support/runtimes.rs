@@ -20,8 +20,8 @@ use sansock::{
 
 pub(crate) use self::adapters::*;
 
-/// Runs each scenario, which is generic over an [`Adapter`], with each of them. `sansock-compio` and `integration` have a
-/// macro of this name for their adapters.
+/// Runs each scenario, which is generic over an [`Adapter`], with each of them. `sansock-compio` and `integration` have
+/// a macro of this name for their adapters.
 #[allow(unused_macros, reason = "some tests are for one adapter")]
 macro_rules! suite {
     ($($(#[$attribute:meta])* $scenario:ident)*) => {

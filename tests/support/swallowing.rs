@@ -39,8 +39,8 @@ impl Swallowing {
         Self { address, _listener: listener, _queue: queue }
     }
 
-    /// How many sockets try to connect there. The kernel's table is no snapshot: while many sockets come and go beside it, it
-    /// may lack one. So it is read several times.
+    /// How many sockets try to connect there. The kernel's table is no snapshot: while many sockets come and go beside
+    /// it, it may lack one. So it is read several times.
     pub(crate) fn attempts(&self) -> usize {
         (0..5).map(|_| self.count()).max().unwrap_or_default()
     }

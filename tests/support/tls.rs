@@ -1,7 +1,8 @@
 //! Servers over TLS with a certificate that nobody signed, and clients that trust it, or nobody.
 //!
-//! The certificate is for `localhost` and `server.invalid`. It is a file and not made here, because what makes certificates
-//! would be many crates, and a C compiler, for every `cargo test`. It has a P-256 key, no CA flag, and is valid until 2099.
+//! The certificate is for `localhost` and `server.invalid`. It is a file and not made here, because what makes
+//! certificates would be many crates, and a C compiler, for every `cargo test`. It has a P-256 key, no CA flag, and is
+//! valid until 2099.
 
 use std::sync::Arc;
 

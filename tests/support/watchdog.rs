@@ -20,7 +20,8 @@ pub(crate) struct Watchdog {
     _is_alive: mpsc::Sender<()>,
 }
 
-/// The first line of a test that waits for something. If the test takes more than 60 seconds, its process fails and names it.
+/// The first line of a test that waits for something. If the test takes more than 60 seconds, its process fails and
+/// names it.
 ///
 /// It ends the process because a thread that hangs, in a system call or in a loop, can be ended by nothing less.
 pub(crate) fn watchdog() -> Watchdog {

@@ -1,7 +1,7 @@
 //! The hot paths, to be counted under callgrind by `benches/instructions.sh`.
 //!
-//! `instructions` lists them; `instructions PATH N` goes over one for N messages. What N and 2N messages take differs by
-//! N times the path, whatever the start of the program takes.
+//! `instructions` lists them; `instructions PATH N` goes over one for N messages. What N and 2N messages take differs
+//! by N times the path, whatever the start of the program takes.
 
 use std::{env, hint::black_box};
 

@@ -61,7 +61,8 @@ async fn run(listen: &str) -> io::Result<()> {
     println!("the WebSocket:     ws://{address}/");
     io::stdout().flush()?;
     let app = Router::new().route("/", any(page)).fallback(nothing).with_state(shutdown.clone());
-    // `axum::serve` leaves the limits of HTTP/2 at hyper's defaults. To set them, serve the router as `hyper_server` does.
+    // `axum::serve` leaves the limits of HTTP/2 at hyper's defaults. To set them, serve the router as `hyper_server`
+    // does.
     let served = async {
         axum::serve(Accept(listener), app).with_graceful_shutdown(shutdown.requested()).await?;
         shutdown.finished().await;

@@ -52,8 +52,8 @@ pub struct WebSocketUpgrade {
 }
 
 impl WebSocketUpgrade {
-    /// Configures the connection, and which web pages may connect ([`Config::origin`]); [`Config::default`] if this is not
-    /// called.
+    /// Configures the connection, and which web pages may connect ([`Config::origin`]); [`Config::default`] if this is
+    /// not called.
     pub fn config(mut self, config: &Config) -> Self {
         self.upgrade = self.upgrade.with_config(config);
         self
@@ -78,8 +78,8 @@ impl WebSocketUpgrade {
         self.upgrade.request()
     }
 
-    /// Accepts the request, and runs `callback` with the WebSocket in a task of its own. It is not called when the client
-    /// is gone before that.
+    /// Accepts the request, and runs `callback` with the WebSocket in a task of its own. It is not called when the
+    /// client is gone before that.
     ///
     /// The answer is for the handler to return. It is a 403 if the Origin is not allowed.
     pub fn on_upgrade<C, F>(self, callback: C) -> Response
@@ -128,8 +128,8 @@ impl fmt::Debug for WebSocketUpgrade {
     }
 }
 
-/// Why a request was refused before the handler was called. As an answer it has the status of that, and says it in a line
-/// of text.
+/// Why a request was refused before the handler was called. As an answer it has the status of that, and says it in a
+/// line of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rejection {

@@ -14,11 +14,13 @@
 //! ```
 //!
 //! The methods are those of [`poll::WebSocket`], and as safe to cancel: an operation that is under way belongs to the
-//! WebSocket, not to the future that waits for it, so no bytes are lost with one. Only dropping the WebSocket cancels it.
+//! WebSocket, not to the future that waits for it, so no bytes are lost with one. Only dropping the WebSocket cancels
+//! it.
 //!
-//! **Memory.** With completion I/O a connection that waits for bytes has lent a buffer to the operating system: 4 KiB, or
-//! 64 KiB after a read that filled it. Messages are parsed in that buffer, and output is written from where it was encoded.
-//! What is read is copied only after a part of a message that [`Delivery::InPlace`](sansock::Delivery::InPlace) keeps.
+//! **Memory.** With completion I/O a connection that waits for bytes has lent a buffer to the operating system: 4 KiB,
+//! or 64 KiB after a read that filled it. Messages are parsed in that buffer, and output is written from where it was
+//! encoded. What is read is copied only after a part of a message that
+//! [`Delivery::InPlace`](sansock::Delivery::InPlace) keeps.
 #![forbid(unsafe_code)]
 
 use std::{io, marker::PhantomData, pin::Pin, time::Instant};
@@ -55,8 +57,8 @@ pub type Upgrade<S> = poll::Upgrade<Io<S>>;
 /// A stream that can be read and written at the same time: a `TcpStream`, a `UnixStream`, or a pair of a reader and a
 /// writer.
 ///
-/// `compio::io::util::Split` makes one of anything, but under a lock: nothing is written there while a read is under way,
-/// which between messages is always.
+/// `compio::io::util::Split` makes one of anything, but under a lock: nothing is written there while a read is under
+/// way, which between messages is always.
 pub trait Stream:
     Splittable<ReadHalf: AsyncRead + Unpin + 'static, WriteHalf: AsyncWrite + Unpin + 'static> + 'static
 {
@@ -96,8 +98,8 @@ pub async fn client<S: Stream>(
     poll::client(io(stream), request, config).await
 }
 
-/// Lets a proxy open a tunnel to a server, over a stream that is connected to the proxy: [`poll::tunnel`]. What comes back
-/// are the halves of the stream, which are a [`Stream`] again.
+/// Lets a proxy open a tunnel to a server, over a stream that is connected to the proxy: [`poll::tunnel`]. What comes
+/// back are the halves of the stream, which are a [`Stream`] again.
 pub async fn tunnel<S: Stream>(
     stream: S,
     proxy: &Proxy,

@@ -15,11 +15,12 @@ type Bell = std::os::unix::net::UnixStream;
 #[cfg(not(unix))]
 type Bell = std::net::TcpStream;
 
-/// Closes any number of [`WebSocket`](super::WebSocket)s from another thread, even while their calls wait: for a graceful
-/// shutdown.
+/// Closes any number of [`WebSocket`](super::WebSocket)s from another thread, even while their calls wait: for a
+/// graceful shutdown.
 ///
-/// Give it to each of them by [`closed_by`](super::WebSocket::closed_by). The call that waits, or the next one, sends the
-/// Close; then reading goes on until the peer's Close, as usual. Clones are the same closer. It needs two descriptors.
+/// Give it to each of them by [`closed_by`](super::WebSocket::closed_by). The call that waits, or the next one, sends
+/// the Close; then reading goes on until the peer's Close, as usual. Clones are the same closer. It needs two
+/// descriptors.
 ///
 /// ```no_run
 /// use sansock::{CloseCode, Config, adapter::blocking::{self, Closer}};
@@ -58,8 +59,8 @@ impl Closer {
         Ok(Self(Arc::new(Shared { close: OnceLock::new(), bell, ear })))
     }
 
-    /// Closes all of them with this code and reason, also those that are added later. Only the first call counts. The reason
-    /// is cut to 123 bytes, between characters.
+    /// Closes all of them with this code and reason, also those that are added later. Only the first call counts. The
+    /// reason is cut to 123 bytes, between characters.
     pub fn close(&self, code: CloseCode, reason: &str) {
         let mut end = reason.len().min(MAX_REASON_LEN);
         while !reason.is_char_boundary(end) {

@@ -18,18 +18,18 @@ use crate::{
     route::Route,
 };
 
-/// Connects to a `ws://` URI over TCP, without Nagle's delay, and opens a WebSocket there. Follows up to 10 redirects, and
-/// sends the URI's userinfo as Basic authentication.
+/// Connects to a `ws://` URI over TCP, without Nagle's delay, and opens a WebSocket there. Follows up to 10 redirects,
+/// and sends the URI's userinfo as Basic authentication.
 ///
 /// **Addresses.** If the host or its proxy has several addresses, `connect` uses Happy Eyeballs (RFC 8305 §4, §5). It
 /// alternates between IPv6 and IPv4, starting with the first address of the resolver. The next attempt starts 250 ms
 /// after the previous one, or at once when an attempt fails. The first connection wins. Each attempt runs on its own
-/// thread. The threads of the other attempts close their sockets and end at the deadline at the latest, which may be after
-/// `connect` has returned. If there is only one address, no thread is started.
+/// thread. The threads of the other attempts close their sockets and end at the deadline at the latest, which may be
+/// after `connect` has returned. If there is only one address, no thread is started.
 ///
-/// **Time.** [`handshake_timeout`](Config::handshake_timeout) limits each step: connecting to all addresses together, the
-/// tunnel through a proxy, and the opening handshake. A redirect starts these steps again. Name resolution is not limited,
-/// because `std` cannot interrupt it. Without a timeout, the operating system limits each attempt to connect.
+/// **Time.** [`handshake_timeout`](Config::handshake_timeout) limits each step: connecting to all addresses together,
+/// the tunnel through a proxy, and the opening handshake. A redirect starts these steps again. Name resolution is not
+/// limited, because `std` cannot interrupt it. Without a timeout, the operating system limits each attempt to connect.
 ///
 /// # Errors
 ///

@@ -41,12 +41,12 @@ pub struct Ready {
 /// It is implemented for [`TcpStream`] and `UnixStream`; [`NoDeadlines`] makes one of everything else that reads and
 /// writes.
 pub trait Socket: Read + Write {
-    /// Whether it has [`poll`](Self::poll) and a [`write_now`](Self::write_now) that does not wait. Without, both directions
-    /// get turns of 10 ms while the peer is slow to take what is sent.
+    /// Whether it has [`poll`](Self::poll) and a [`write_now`](Self::write_now) that does not wait. Without, both
+    /// directions get turns of 10 ms while the peer is slow to take what is sent.
     const POLLS: bool = false;
 
-    /// Writes what the socket takes without waiting; `WouldBlock` when that is nothing. Without [`POLLS`](Self::POLLS) it
-    /// waits as long as [`set_write_timeout`](Self::set_write_timeout) allows.
+    /// Writes what the socket takes without waiting; `WouldBlock` when that is nothing. Without [`POLLS`](Self::POLLS)
+    /// it waits as long as [`set_write_timeout`](Self::set_write_timeout) allows.
     fn write_now(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.write_vectored(slices)
     }
@@ -67,8 +67,8 @@ pub trait Socket: Read + Write {
     /// The same for a write that can take nothing.
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// Ends the outgoing half, so that the peer reads EOF, and leaves the incoming one open. Where that is impossible it
-    /// fails, and the peer's EOF is not waited for.
+    /// Ends the outgoing half, so that the peer reads EOF, and leaves the incoming one open. Where that is impossible
+    /// it fails, and the peer's EOF is not waited for.
     fn shutdown_write(&mut self) -> io::Result<()>;
 }
 
@@ -150,8 +150,8 @@ fn poll(socket: &impl AsFd, interest: &Interest<'_>, timeout: Option<Duration>) 
 
 /// Anything that reads and writes, as a [`Socket`] without timeouts and without half-close.
 ///
-/// No deadline of the [`Config`](crate::Config) is kept while the peer is silent: a call may wait for ever. A server does not wait for
-/// the client to close the transport after it.
+/// No deadline of the [`Config`](crate::Config) is kept while the peer is silent: a call may wait for ever. A server
+/// does not wait for the client to close the transport after it.
 #[derive(Debug)]
 pub struct NoDeadlines<S>(pub S);
 

@@ -71,8 +71,8 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
         }
     }
 
-    /// Hands events to `handler` until it finds something; `None` when the transport is at its end. `close` is called when
-    /// another thread closes the connection.
+    /// Hands events to `handler` until it finds something; `None` when the transport is at its end. `close` is called
+    /// when another thread closes the connection.
     pub(super) fn receive<T>(
         &mut self,
         mut handler: impl FnMut(M::Event<'_>, &mut M, &mut BytesMut) -> Option<T>,
@@ -222,8 +222,8 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
         }
     }
 
-    /// Writes, flushes or shuts down, as `step` says. Where the socket cannot wait for both directions, and the driver wants
-    /// to read too, a write waits for its turn only.
+    /// Writes, flushes or shuts down, as `step` says. Where the socket cannot wait for both directions, and the driver
+    /// wants to read too, a write waits for its turn only.
     fn write(&mut self, step: Step, reads: bool) -> io::Result<()> {
         let started = Instant::now();
         let result = match step {
@@ -275,8 +275,8 @@ impl<S: Socket, M: Machine<Error: Into<Error>>> Wire<S, M> {
     }
 }
 
-/// Whether the timeout that is set does for this wait. A shorter one does, because who waits looks at the time again; so one
-/// that comes near is kept, and most messages need no system call for it.
+/// Whether the timeout that is set does for this wait. A shorter one does, because who waits looks at the time again;
+/// so one that comes near is kept, and most messages need no system call for it.
 fn serves(timeout: Duration, wait: Duration) -> bool {
     (wait / 2..=wait).contains(&timeout)
 }

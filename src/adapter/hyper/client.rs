@@ -23,8 +23,8 @@ pub fn connect(request: &client::Request<'_>, config: &Config) -> Result<(Connec
     Ok((Connecting(Handshake::Http1(Box::new(handshake))), request))
 }
 
-/// The same for a connection of HTTP/2, where a WebSocket is one stream of many. The server must have said first that it
-/// understands this (RFC 8441 §3), which comes with its settings: wait for them, as long as is reasonable.
+/// The same for a connection of HTTP/2, where a WebSocket is one stream of many. The server must have said first that
+/// it understands this (RFC 8441 §3), which comes with its settings: wait for them, as long as is reasonable.
 ///
 // Tested by `integration`, which has hyper's client.
 #[cfg_attr(not(doctest), doc = include_str!("extended_connect.md"))]
@@ -50,8 +50,8 @@ impl Connecting {
     ///
     /// # Errors
     ///
-    /// The server refused: [`Rejected`](crate::HandshakeError::Rejected) has its answer without the body, which can still
-    /// be read from `answer`. The connection is lost, or not driven `with_upgrades()`.
+    /// The server refused: [`Rejected`](crate::HandshakeError::Rejected) has its answer without the body, which can
+    /// still be read from `answer`. The connection is lost, or not driven `with_upgrades()`.
     pub async fn receive<B>(self, answer: &mut Response<B>) -> Result<(WebSocket, client::Response), Error> {
         let (status, fields) = (answer.status().as_u16(), http::fields(answer.headers()));
         let (connection, response) = match self.0 {

@@ -16,8 +16,8 @@ const MAX_WRITE: usize = 16 << 10;
 
 /// What hyper leaves after an upgrade: the rest of a connection of HTTP/1.1, or a stream of HTTP/2.
 ///
-/// Over HTTP/2, hyper copies each write, and accepts several of them, whatever their length, before the peer's window has
-/// room. So a write takes at most 16 KiB there.
+/// Over HTTP/2, hyper copies each write, and accepts several of them, whatever their length, before the peer's window
+/// has room. So a write takes at most 16 KiB there.
 #[derive(Debug)]
 pub struct Stream {
     io: TokioIo<Upgraded>,

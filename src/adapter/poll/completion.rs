@@ -38,8 +38,8 @@ pub trait OwnedWrite: Sized {
     /// The end of this half, under way.
     type Shutdown: Future<Output = (Self, io::Result<()>)> + Unpin;
 
-    /// Writes once from `parts`, in order, and passes on what the stream holds back, such as a TLS record. There are at most
-    /// 64 parts; none is empty.
+    /// Writes once from `parts`, in order, and passes on what the stream holds back, such as a TLS record. There are at
+    /// most 64 parts; none is empty.
     fn write(self, parts: Vec<Bytes>) -> Self::Write;
 
     /// Ends this half, so that the peer reads EOF, and leaves the other half open.
@@ -52,8 +52,8 @@ pub trait OwnedWrite: Sized {
 /// WebSocket can be dropped at any time: no byte is lost, and the next call resumes the operation. Only dropping the
 /// WebSocket drops its operations, and with that cancels them, if your runtime does so.
 ///
-/// A read takes 4 KiB, or 64 KiB after a read that filled its buffer. A connection that waits for bytes has lent this buffer
-/// to the operating system. Messages are parsed in it, and output is written from where it was encoded.
+/// A read takes 4 KiB, or 64 KiB after a read that filled its buffer. A connection that waits for bytes has lent this
+/// buffer to the operating system. Messages are parsed in it, and output is written from where it was encoded.
 ///
 /// The runtime below has one thread and completes each operation when it is asked a second time:
 ///

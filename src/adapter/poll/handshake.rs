@@ -1,7 +1,7 @@
 //! The opening handshake over an [`Io`], both roles.
 //!
-//! Its state is larger than that of a connection, and a task is as large as the largest state it ever has. So the futures
-//! are boxed: what the handshake needed is given back when it is over.
+//! Its state is larger than that of a connection, and a task is as large as the largest state it ever has. So the
+//! futures are boxed: what the handshake needed is given back when it is over.
 
 use core::{fmt, future::poll_fn};
 use std::{boxed::Box, vec::Vec};
@@ -128,8 +128,8 @@ impl<I: Io> Upgrade<I> {
         accepted.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidData).into())
     }
 
-    /// Answers without a connection: any status from 200 to 599, with fields and a body. Waits until the client has seen
-    /// the answer, at most [`close_timeout`](Config::close_timeout).
+    /// Answers without a connection: any status from 200 to 599, with fields and a body. Waits until the client has
+    /// seen the answer, at most [`close_timeout`](Config::close_timeout).
     ///
     /// # Errors
     ///

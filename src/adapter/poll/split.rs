@@ -1,8 +1,8 @@
 //! Two owned halves of one connection, for two tasks.
 //!
-//! Both need the whole: the receiving half writes Pongs, and what the sending half waits for may be the other's deadline.
-//! So they share it under a lock that is held for one poll, never while waiting. A transport keeps one waker for each
-//! direction, and either half may be waiting for either; what is registered there wakes both.
+//! Both need the whole: the receiving half writes Pongs, and what the sending half waits for may be the other's
+//! deadline. So they share it under a lock that is held for one poll, never while waiting. A transport keeps one waker
+//! for each direction, and either half may be waiting for either; what is registered there wakes both.
 
 use core::{
     fmt,
@@ -108,8 +108,8 @@ impl<I: Io> Whole<I> {
         self.wait(Side::Sender, |websocket, cx| websocket.wire.poll_drain(cx, most)).await
     }
 
-    /// Gives commands to the connection. The receiving half learns of new deadlines, and that it may read again: how many
-    /// answers may wait grows with what is sent.
+    /// Gives commands to the connection. The receiving half learns of new deadlines, and that it may read again: how
+    /// many answers may wait grows with what is sent.
     fn command<T>(&self, commands: impl FnOnce(&mut WebSocket<I>) -> Result<T, SendError>) -> Result<T, SendError> {
         let mut websocket = self.lock();
         let wanted_read = websocket.wire.driver.wants_read();
@@ -152,8 +152,8 @@ impl<I: Io> Receiver<I> {
         self.whole.wait(Side::Receiver, WebSocket::poll_message).await
     }
 
-    /// Waits for events, as [`WebSocket::recv_with`]. The other half waits while `handler` runs, which must not wait for
-    /// it in turn.
+    /// Waits for events, as [`WebSocket::recv_with`]. The other half waits while `handler` runs, which must not wait
+    /// for it in turn.
     ///
     /// # Cancel safety
     ///

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use crate::Timestamp;
 
-/// A task that is woken by its timer looks at the clock soon afterwards. One that looks this much later was busy, or had
-/// nothing that waited: the time in between does not count.
+/// A task that is woken by its timer looks at the clock soon afterwards. One that looks this much later was busy, or
+/// had nothing that waited: the time in between does not count.
 const LATE: Duration = Duration::from_secs(1);
 
 /// Who waits.
@@ -24,7 +24,8 @@ pub(super) struct Watch {
     /// The instant at which it was `now`.
     looked_at: Instant,
     waiting: [bool; 2],
-    /// When the timer rings. A deadline that moves away leaves it alone: it is moved when it rings, not at each message.
+    /// When the timer rings. A deadline that moves away leaves it alone: it is moved when it rings, not at each
+    /// message.
     pub(super) alarm: Option<Instant>,
 }
 

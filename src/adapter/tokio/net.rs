@@ -29,16 +29,17 @@ use crate::{
     route::Route,
 };
 
-/// Connects to a `ws://` URI over TCP, without Nagle's delay, and opens a WebSocket there. Follows up to 10 redirects, and
-/// sends the URI's userinfo as Basic authentication.
+/// Connects to a `ws://` URI over TCP, without Nagle's delay, and opens a WebSocket there. Follows up to 10 redirects,
+/// and sends the URI's userinfo as Basic authentication.
 ///
 /// **Addresses.** If the host or its proxy has several addresses, `connect` uses Happy Eyeballs (RFC 8305 §4, §5). It
 /// alternates between IPv6 and IPv4, starting with the first address of the resolver. The next attempt starts 250 ms
-/// after the previous one, or at once when an attempt fails. The first connection wins, and the other sockets are closed.
-/// This uses the timer of the runtime, even without a timeout.
+/// after the previous one, or at once when an attempt fails. The first connection wins, and the other sockets are
+/// closed. This uses the timer of the runtime, even without a timeout.
 ///
-/// **Time.** [`handshake_timeout`](Config::handshake_timeout) limits each step: resolving the name and connecting to all
-/// addresses together, the tunnel through a proxy, TLS, and the opening handshake. A redirect starts these steps again.
+/// **Time.** [`handshake_timeout`](Config::handshake_timeout) limits each step: resolving the name and connecting to
+/// all addresses together, the tunnel through a proxy, TLS, and the opening handshake. A redirect starts these steps
+/// again.
 ///
 /// **Cancel safety.** Dropping the future ends all attempts and closes their sockets.
 ///

@@ -16,9 +16,9 @@ use crate::Backoff;
 
 /// Connections, one after the other, as long as what ends them passes.
 ///
-/// There is a wait before each attempt but the first, as a [`Backoff`] has it; also when a connection came about, because
-/// a server that accepts and then fails is not helped by clients that are back at once (RFC 6455 §7.2.3). The waits begin
-/// anew after a connection that held as long as the longest of them.
+/// There is a wait before each attempt but the first, as a [`Backoff`] has it; also when a connection came about,
+/// because a server that accepts and then fails is not helped by clients that are back at once (RFC 6455 §7.2.3). The
+/// waits begin anew after a connection that held as long as the longest of them.
 ///
 /// ```no_run
 /// use sansock::{Backoff, Config, adapter::tokio};
@@ -58,8 +58,8 @@ where
     C: FnMut() -> F,
     F: Future<Output = Result<T, Error>>,
 {
-    /// Connects by `connect`: `connect`, `tls::connect`, or whatever else makes a connection within some time; an attempt
-    /// has no limit but its own.
+    /// Connects by `connect`: `connect`, `tls::connect`, or whatever else makes a connection within some time; an
+    /// attempt has no limit but its own.
     pub fn new(backoff: Backoff, connect: C) -> Self {
         Self { connect, backoff, until: None, wait: None, attempt: None, opened: None }
     }

@@ -20,8 +20,8 @@ use crate::{
 
 /// What a client sends to open a WebSocket on a stream of HTTP/2 or HTTP/3, for the HTTP library that writes it.
 ///
-/// First the server must have said `SETTINGS_ENABLE_CONNECT_PROTOCOL = 1` (RFC 8441 §3): the HTTP library knows. What goes
-/// out and comes in on the stream behind the answer is the WebSocket.
+/// First the server must have said `SETTINGS_ENABLE_CONNECT_PROTOCOL = 1` (RFC 8441 §3): the HTTP library knows. What
+/// goes out and comes in on the stream behind the answer is the WebSocket.
 ///
 /// `seed` must come fresh from a good source of randomness for each connection, as in [`connect`](super::connect).
 /// The error is the caller's: a malformed host, target, subprotocol or field.

@@ -11,7 +11,8 @@ pub enum HeadError {
     Malformed(Malformed),
     /// A version of HTTP other than 1.1. A server answers 505.
     Version,
-    /// The request line or status line is longer than [`max_line_len`](crate::Config::max_line_len). A server answers 414.
+    /// The request line or status line is longer than [`max_line_len`](crate::Config::max_line_len). A server answers
+    /// 414.
     StartLineTooLong {
         /// The limit, in bytes.
         max: usize,

@@ -8,8 +8,8 @@ use crate::grammar::is_token;
 /// A header field as callers pass it.
 pub(crate) type Field<'a> = (&'a str, &'a [u8]);
 
-/// Refuses a field that would break the head that it is written to, or that the handshake writes itself. So no caller can
-/// be made to smuggle a line into a head.
+/// Refuses a field that would break the head that it is written to, or that the handshake writes itself. So no caller
+/// can be made to smuggle a line into a head.
 pub(crate) fn check_fields(fields: &[Field<'_>], managed: &[&'static str]) -> Result<(), FieldError> {
     for (name, value) in fields {
         if !is_token(name.as_bytes()) {

@@ -110,11 +110,11 @@ impl Request {
     }
 
     /// A request over HTTP/2 or HTTP/3 that an HTTP library has parsed. `fields` are all its fields, the pseudo-header
-    /// fields among them: `:method`, `:protocol` and so on. [`accept_parts`](Self::accept_parts) answers it, if it is an
-    /// extended CONNECT (RFC 8441 §5, RFC 9220).
+    /// fields among them: `:method`, `:protocol` and so on. [`accept_parts`](Self::accept_parts) answers it, if it is
+    /// an extended CONNECT (RFC 8441 §5, RFC 9220).
     ///
-    /// What makes it another request is in the [`verdict`](Self::verdict). The error tells of a field that no such request
-    /// can have: a name that is no token in lower case, a control character.
+    /// What makes it another request is in the [`verdict`](Self::verdict). The error tells of a field that no such
+    /// request can have: a name that is no token in lower case, a control character.
     ///
     /// ```
     /// use sansock::{Config, server};
@@ -171,8 +171,8 @@ impl Request {
         })
     }
 
-    /// Judges the request by this configuration from now on, and makes the connection with it. The request is not parsed
-    /// again. So a server can choose limits, deadlines, compression and an origin policy when it knows the target.
+    /// Judges the request by this configuration from now on, and makes the connection with it. The request is not
+    /// parsed again. So limits, deadlines, compression and the origin policy can depend on its target.
     #[must_use]
     pub fn with_config(mut self, config: &Config) -> Self {
         self.config = config.clone();
@@ -256,8 +256,8 @@ impl Request {
         Ok(connection)
     }
 
-    /// The same for an answer that somebody else writes: with [`Accepted::status`], [`Accepted::fields`], and those of the
-    /// response.
+    /// The same for an answer that somebody else writes: with [`Accepted::status`], [`Accepted::fields`], and those of
+    /// the response.
     ///
     /// [`Refused::Request`] is answered by its [`status`](UpgradeError::status) and [`fields`](UpgradeError::fields).
     pub fn accept_parts<'a>(&self, response: &Response<'a>) -> Result<(Connection, Accepted<'a>), Refused> {
@@ -268,8 +268,8 @@ impl Request {
         Ok((connection, Accepted { accept, subprotocol: response.subprotocol, extensions }))
     }
 
-    /// Whether it may be answered like this; then that is its one answer, which this key goes into, if it has one. If it
-    /// is no opening handshake, `refuse` writes why.
+    /// Whether it may be answered like this; then that is its one answer, which this key goes into, if it has one. If
+    /// it is no opening handshake, `refuse` writes why.
     fn check(&self, response: &Response<'_>, refuse: impl FnOnce(UpgradeError)) -> Result<Option<[u8; 24]>, Refused> {
         if self.answer.is_given() {
             return Err(ResponseError::Answered.into());
@@ -361,7 +361,7 @@ impl Request {
         self.judge().map(drop)
     }
 
-    /// Whether it has an Upgrade field, or over HTTP/2 and HTTP/3 a `:protocol`: it asks for something else than a page.
+    /// Whether it has an Upgrade field, or over HTTP/2 and HTTP/3 a `:protocol`: it asks for more than a page.
     #[must_use]
     pub fn is_upgrade(&self) -> bool {
         self.stream.map_or_else(|| self.head.first("upgrade").is_some(), |stream| stream.has_protocol)
@@ -380,7 +380,8 @@ impl Request {
     }
 
     /// Host, and port if there is one, that the request is for (RFC 9112 §3.3): the target's, if that is absolute, or
-    /// the Host field's. `None` when there is not exactly one valid Host. Over HTTP/2 and HTTP/3 it is the `:authority`.
+    /// the Host field's. `None` when there is not exactly one valid Host. Over HTTP/2 and HTTP/3 it is the
+    /// `:authority`.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         if let Some(stream) = self.stream {

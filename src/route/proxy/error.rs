@@ -28,8 +28,8 @@ pub enum ProxyUriError {
 pub enum ProxyError {
     /// The proxy's answer is not a head of HTTP/1, or exceeds a limit of the [`Config`](crate::Config).
     Head(HeadError),
-    /// The proxy answered CONNECT with another status than 2xx: 407 when it wants credentials, 502 when the server cannot
-    /// be reached. The answer is here without its body.
+    /// The proxy answered CONNECT with another status than 2xx: 407 when it wants credentials, 502 when the server
+    /// cannot be reached. The answer is here without its body.
     Rejected(Box<Response>),
     /// What came is not SOCKS5, or breaks its rules (RFC 1928).
     Malformed,
@@ -72,8 +72,8 @@ pub enum SocksReply {
 }
 
 impl ProxyError {
-    /// Whether another attempt may succeed: the transport ended, nothing came in time, the status is 500, 502, 503 or 504,
-    /// or the proxy cannot reach the server now.
+    /// Whether another attempt may succeed: the transport ended, nothing came in time, the status is 500, 502, 503 or
+    /// 504, or the proxy cannot reach the server now.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {

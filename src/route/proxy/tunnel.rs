@@ -21,8 +21,9 @@ use crate::{
     time::Timestamp,
 };
 
-/// Asks a proxy for a way to a server: [`Proxy::connect`](super::Proxy::connect) begins, and `receive` goes on until the
-/// tunnel is open. No I/O and no clock; holds at most [`max_head_len`](Config::max_head_len) and some hundred bytes.
+/// Asks a proxy for a way to a server: [`Proxy::connect`](super::Proxy::connect) begins, and `receive` goes on until
+/// the tunnel is open. No I/O and no clock; holds at most [`max_head_len`](Config::max_head_len) and some hundred
+/// bytes.
 pub struct Tunnel {
     stage: Stage,
     deadline: Deadline,
@@ -88,8 +89,8 @@ impl Tunnel {
 
     /// The proxy has ended the connection: an error, unless the tunnel is open or the conversation is over.
     ///
-    /// It does not end time: what is left of [`handshake_timeout`](Config::handshake_timeout) stays a deadline, until you
-    /// drop the tunnel.
+    /// It does not end time: what is left of [`handshake_timeout`](Config::handshake_timeout) stays a deadline, until
+    /// you drop the tunnel.
     pub fn receive_eof(&mut self) -> Result<(), ProxyError> {
         if matches!(self.stage, Stage::Http { .. } | Stage::Socks(_)) {
             self.stage = Stage::Closed;
@@ -104,9 +105,9 @@ impl Tunnel {
         self.deadline.poll()
     }
 
-    /// Tells the time: once at the beginning, after each `receive`, and when it is due. [`ProxyError::Timeout`] when the
-    /// proxy took longer than [`handshake_timeout`](Config::handshake_timeout). A tunnel that failed before, and was not
-    /// dropped, ends without another error.
+    /// Tells the time: once at the beginning, after each `receive`, and when it is due. [`ProxyError::Timeout`] when
+    /// the proxy took longer than [`handshake_timeout`](Config::handshake_timeout). A tunnel that failed before, and
+    /// was not dropped, ends without another error.
     pub fn handle_timeout(&mut self, now: Timestamp, _out: &mut BytesMut) -> Result<(), ProxyError> {
         if !self.deadline.passed(now) {
             return Ok(());
